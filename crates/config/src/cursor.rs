@@ -1,0 +1,283 @@
+//! A place in a document: the value there, the path to it, and where to report what is wrong with it.
+
+use std::fmt;
+
+use crate::document::Value;
+use crate::error::{Error, Report};
+use crate::values::Name;
+
+/// A type that can be decoded from a place in a document.
+pub trait Decode: Sized {
+    /// The decoded value, or `None` after everything wrong with it has been reported.
+    fn decode(cursor: Cursor<'_>) -> Option<Self>;
+}
+
+/// A place in a document.
+#[derive(Clone, Copy)]
+pub struct Cursor<'a> {
+    value: &'a Value,
+    path: Path<'a>,
+    report: &'a Report,
+}
+
+#[derive(Clone, Copy)]
+enum Path<'a> {
+    Root,
+    Key(&'a Cursor<'a>, &'a str),
+    Index(&'a Cursor<'a>, usize),
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn root(value: &'a Value, report: &'a Report) -> Self {
+        Self { value, path: Path::Root, report }
+    }
+
+    /// Reports that something else was expected here; the found value is quoted.
+    pub fn expected<T>(&self, expected: impl fmt::Display) -> Option<T> {
+        self.expected_found(expected, self.value.describe())
+    }
+
+    /// Reports that something else was expected here, without quoting what was found: it may be a secret pasted into
+    /// the wrong place.
+    pub fn expected_secret<T>(&self, expected: impl fmt::Display) -> Option<T> {
+        let found = match self.value {
+            Value::String(text) => format!("{} characters (not shown)", text.chars().count()),
+            other => other.kind().to_owned(),
+        };
+        self.expected_found(expected, found)
+    }
+
+    /// Reports that something else was expected here, with a description of what was found.
+    pub fn expected_found<T>(&self, expected: impl fmt::Display, found: impl fmt::Display) -> Option<T> {
+        self.report.add(Error::new(&self.to_string(), &expected.to_string(), &found.to_string()));
+        None
+    }
+
+    /// Decodes the value here as a `T`.
+    pub fn decode<T: Decode>(self) -> Option<T> {
+        T::decode(self)
+    }
+
+    /// The value here as a string, or `None` without a report.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&'a str> {
+        match self.value {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether the value here is a list.
+    #[must_use]
+    pub fn is_list(&self) -> bool {
+        matches!(self.value, Value::List(_))
+    }
+
+    /// The value here as an integer from `least` to `most`.
+    pub fn integer(self, least: i64, most: i64) -> Option<i64> {
+        match self.value {
+            Value::Integer(value) => i64::try_from(*value).ok().filter(|value| (least..=most).contains(value)),
+            _ => None,
+        }
+        .or_else(|| self.expected(format_args!("an integer from {least} to {most}")))
+    }
+
+    /// The value here as one of `words`, which stand for the values beside them.
+    pub fn word<T: Copy>(self, words: &[(&str, T)]) -> Option<T> {
+        let found = self.as_str().and_then(|text| words.iter().find(|(word, _)| *word == text));
+        match found {
+            Some((_, value)) => Some(*value),
+            None => self.expected(one_of(words.iter().map(|(word, _)| *word))),
+        }
+    }
+
+    /// The value here as an object, with duplicate keys reported.
+    pub fn object(&'a self) -> Option<Object<'a>> {
+        let Value::Object(members) = self.value else {
+            return self.expected("an object");
+        };
+        for (index, (key, value)) in members.iter().enumerate() {
+            if members.iter().take(index).any(|(earlier, _)| earlier == key) {
+                self.at_key(key, value).expected_found::<()>("each key once", "it twice");
+            }
+        }
+        Some(Object { cursor: self, members, known: Vec::new() })
+    }
+
+    /// The value here as a list of anything: each element as a place of its own.
+    pub fn elements(&'a self) -> Option<impl Iterator<Item = Cursor<'a>>> {
+        let Value::List(list) = self.value else {
+            return self.expected("a list");
+        };
+        Some(list.iter().enumerate().map(|(index, value)| Cursor {
+            value,
+            path: Path::Index(self, index),
+            report: self.report,
+        }))
+    }
+
+    /// The members of the object here, whatever their keys.
+    pub fn entries(&'a self) -> Option<impl Iterator<Item = (&'a str, Cursor<'a>)>> {
+        let object = self.object()?;
+        Some(object.members.iter().map(|(key, value)| (key.as_str(), self.at_key(key, value))))
+    }
+
+    /// Like decoding a `Vec`, but an empty list is an error.
+    pub fn non_empty_list<T: Decode>(self) -> Option<Vec<T>> {
+        if matches!(self.value, Value::List(list) if list.is_empty()) {
+            return self.expected("a list of at least one");
+        }
+        self.decode()
+    }
+
+    fn at_key(&'a self, key: &'a str, value: &'a Value) -> Cursor<'a> {
+        Cursor { value, path: Path::Key(self, key), report: self.report }
+    }
+}
+
+/// The path: `limits[2].match.paths[0].prefix`.
+impl fmt::Display for Cursor<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path {
+            Path::Root => formatter.write_str("configuration"),
+            Path::Key(Cursor { path: Path::Root, .. }, key) => formatter.write_str(key),
+            Path::Key(parent, key) => write!(formatter, "{parent}.{key}"),
+            Path::Index(parent, index) => write!(formatter, "{parent}[{index}]"),
+        }
+    }
+}
+
+/// The members of an object, asked for by key. [`Object::finish`] reports the keys that nobody asked for.
+pub struct Object<'a> {
+    cursor: &'a Cursor<'a>,
+    members: &'a [(String, Value)],
+    known: Vec<&'static str>,
+}
+
+/// Exactly one of several keys: which, and what stands there.
+pub struct Variant<'a> {
+    /// The key found.
+    pub key: &'static str,
+    /// Its value.
+    pub cursor: Cursor<'a>,
+}
+
+impl<'a> Object<'a> {
+    /// The place under `key`, if the key is there.
+    pub fn get(&mut self, key: &'static str) -> Option<Cursor<'a>> {
+        self.known.push(key);
+        let (key, value) = self.members.iter().find(|(name, _)| name == key)?;
+        Some(self.cursor.at_key(key, value))
+    }
+
+    /// The place under `key`; a missing key is reported.
+    pub fn require(&mut self, key: &'static str) -> Option<Cursor<'a>> {
+        let found = self.get(key);
+        if found.is_none() {
+            self.cursor.expected_found::<()>(format_args!("the key \"{key}\""), "none");
+        }
+        found
+    }
+
+    /// Decodes what stands under `key`; a missing key is reported.
+    pub fn required<T: Decode>(&mut self, key: &'static str) -> Option<T> {
+        self.require(key)?.decode()
+    }
+
+    /// Decodes what stands under `key`. The outer `None` means an error, the inner one an absent key.
+    #[expect(clippy::option_option, reason = "the two absences mean different things, and `?` takes the outer one")]
+    pub fn optional<T: Decode>(&mut self, key: &'static str) -> Option<Option<T>> {
+        self.get(key).map_or(Some(None), |cursor| cursor.decode().map(Some))
+    }
+
+    /// Decodes what stands under `key`, or takes `default` if the key is absent.
+    pub fn or<T: Decode>(&mut self, key: &'static str, default: T) -> Option<T> {
+        self.get(key).map_or(Some(default), Cursor::decode)
+    }
+
+    /// Exactly one of `keys`; none or several are reported.
+    pub fn one_of(&mut self, keys: &[&'static str]) -> Option<Variant<'a>> {
+        self.at_most_one_of(keys)?.or_else(|| {
+            let found = if self.members.is_empty() { "an empty object" } else { "none of them" };
+            self.cursor.expected_found(one_of(keys.iter().copied()), found)
+        })
+    }
+
+    /// One of `keys` or none of them; several are reported.
+    #[expect(clippy::option_option, reason = "the two absences mean different things, and `?` takes the outer one")]
+    pub fn at_most_one_of(&mut self, keys: &[&'static str]) -> Option<Option<Variant<'a>>> {
+        let mut found: Option<Variant<'a>> = None;
+        for &key in keys {
+            let Some(cursor) = self.get(key) else { continue };
+            if let Some(first) = &found {
+                let both = format!("\"{}\" and \"{key}\"", first.key);
+                return self.cursor.expected_found(one_of(keys.iter().copied()), both);
+            }
+            found = Some(Variant { key, cursor });
+        }
+        Some(found)
+    }
+
+    /// The place of the object itself, for errors that concern several keys.
+    #[must_use]
+    pub fn cursor(&self) -> &'a Cursor<'a> {
+        self.cursor
+    }
+
+    /// Reports every key that was never asked for.
+    pub fn finish(self) {
+        for (key, value) in self.members {
+            if !self.known.contains(&key.as_str()) {
+                let expected = one_of(self.known.iter().copied());
+                self.cursor.at_key(key, value).expected_found::<()>(expected, "an unknown key");
+            }
+        }
+    }
+}
+
+/// Reports every name that stood earlier in the list under `list`.
+pub fn unique_names<'n>(list: &Cursor<'_>, names: impl Iterator<Item = &'n Name>) {
+    let mut seen: Vec<&Name> = Vec::new();
+    for (index, name) in names.enumerate() {
+        if let Some(first) = seen.iter().position(|earlier| *earlier == name) {
+            let path = format!("{list}[{index}].name");
+            let expected = format!("a name used once, but {list}[{first}] has it too");
+            list.report.add(Error::new(&path, &expected, &format!("\"{name}\"")));
+        }
+        seen.push(name);
+    }
+}
+
+fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
+    let quoted: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
+    match quoted.as_slice() {
+        [only] => only.clone(),
+        _ => format!("one of {}", quoted.join(", ")),
+    }
+}
+
+impl Decode for bool {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        match cursor.value {
+            Value::Bool(value) => Some(*value),
+            _ => cursor.expected("true or false"),
+        }
+    }
+}
+
+impl Decode for String {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        match cursor.as_str() {
+            Some(text) => Some(text.to_owned()),
+            None => cursor.expected("a string"),
+        }
+    }
+}
+
+impl<T: Decode> Decode for Vec<T> {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        // Every element is decoded, also after a bad one: all errors at once.
+        let decoded: Vec<Option<T>> = cursor.elements()?.map(Cursor::decode).collect();
+        decoded.into_iter().collect()
+    }
+}

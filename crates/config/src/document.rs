@@ -1,0 +1,122 @@
+//! A JSON document as a tree that keeps what `serde_json::Value` loses: the order of members and their duplicates.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+
+use crate::error::{Error, excerpt};
+
+/// One JSON value.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    /// An integer, however it was written: `100`, `100.0` and `1e2` are one number.
+    Integer(i128),
+    Float(f64),
+    String(String),
+    List(Vec<Value>),
+    Object(Vec<(String, Value)>),
+}
+
+/// Parses a whole document. Depth is bounded by `serde_json` (128 levels).
+pub(crate) fn parse(document: &[u8]) -> Result<Value, Error> {
+    if document.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::new("configuration", "an object", "nothing"));
+    }
+    // serde_json's messages name positions and token kinds, never the text: safe beside secrets.
+    serde_json::from_slice(document)
+        .map_err(|error| Error::new("configuration", "a JSON document", &format!("{error}")))
+}
+
+impl Value {
+    /// The value as an error message shows it: short, on one line.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::String(text) => format!("\"{}\"", excerpt(text)),
+            Self::Bool(value) => value.to_string(),
+            Self::Integer(value) => value.to_string(),
+            Self::Float(value) => value.to_string(),
+            _ => self.kind().to_owned(),
+        }
+    }
+
+    /// The value's kind alone, for values that may hold a secret.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(_) => "a boolean",
+            Self::Integer(_) | Self::Float(_) => "a number",
+            Self::String(_) => "a string",
+            Self::List(list) if list.is_empty() => "an empty list",
+            Self::List(_) => "a list",
+            Self::Object(_) => "an object",
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+struct ValueVisitor;
+
+impl<'de> Visitor<'de> for ValueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::Integer(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::Integer(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        // Above 2^53 a double no longer tells its neighbours apart, so it is not taken for an integer.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if value.trunc() == value && value.abs() <= EXACT {
+            Ok(Value::Integer(value as i128))
+        } else {
+            Ok(Value::Float(value))
+        }
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            list.push(element);
+        }
+        Ok(Value::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = entries.next_entry()? {
+            members.push(member);
+        }
+        Ok(Value::Object(members))
+    }
+}

@@ -1,0 +1,33 @@
+//! Decodes configuration documents.
+//!
+//! A document is JSON (Envoy makes it from a `Struct` or passes a `StringValue`). Decoding reports **every** error
+//! at once, each with its path, what was expected and what was found; unknown keys are errors; nothing is half
+//! loaded. Decoding is a pure function of the document's bytes: Envoy configures each worker on its own, and a worker
+//! that disagreed with the others would let requests through unfiltered.
+//!
+//! Values of a type with secrets are never quoted in an error: see [`Cursor::expected_secret`].
+
+mod cursor;
+mod document;
+mod error;
+mod values;
+
+pub use cursor::{Cursor, Decode, Object, Variant, unique_names};
+pub use error::{Error, Errors};
+pub use values::{
+    Cidr, DigestError, Duration, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue, Name, Sha256Digest,
+};
+
+/// Decodes `document`, or says everything that is wrong with it.
+///
+/// # Errors
+/// All of them, in the order of the document.
+pub fn decode<T: Decode>(document: &[u8]) -> Result<T, Errors> {
+    let value = document::parse(document).map_err(Errors::from)?;
+    let report = error::Report::default();
+    let decoded = T::decode(Cursor::root(&value, &report));
+    report.finish(decoded)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! Values with a meaning of their own. Each can be held only if it is valid.
+
+mod address;
+mod digest;
+mod duration;
+mod header;
+mod name;
+
+pub use address::Cidr;
+pub use digest::{DigestError, Sha256Digest};
+pub use duration::Duration;
+pub use header::{HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
+pub use name::Name;

@@ -1,0 +1,37 @@
+//! Names that identify a thing of the configuration in metrics, logs and traces.
+
+use std::fmt;
+
+use crate::cursor::{Cursor, Decode};
+
+/// One to 64 letters, digits, `-`, `_` or `.`: safe in a metric name, a header value and a log line.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(String);
+
+impl Name {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn is_valid(text: &str) -> bool {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl Decode for Name {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        match cursor.as_str().filter(|text| Self::is_valid(text)) {
+            Some(text) => Some(Self(text.to_owned())),
+            None => cursor.expected("a name of 1 to 64 letters, digits, \"-\", \"_\" or \".\""),
+        }
+    }
+}

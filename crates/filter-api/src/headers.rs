@@ -1,0 +1,192 @@
+//! Headers: what the host gave, and the edits laid over it.
+
+use tidegate_config::{HeaderName, HeaderValue};
+
+use crate::edits::{Edit, EditKind, Edits};
+
+/// A header map as the host serialises it (proxy-wasm ABI 0.2.1): the number of pairs, then each pair's two lengths
+/// (all 32-bit little-endian), then each pair's name and value with a NUL behind either.
+///
+/// The host's buffer is kept as it came and borrowed from; nothing is copied or decoded.
+#[derive(Debug, Default)]
+pub struct HeaderBlock(Box<[u8]>);
+
+/// A buffer that does not follow the format: a defect of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MalformedHeaders;
+
+const WORD: usize = size_of::<u32>();
+
+impl HeaderBlock {
+    /// Takes a buffer from the host. An empty buffer is a map without headers.
+    ///
+    /// # Errors
+    /// If lengths and size disagree.
+    pub fn new(buffer: Box<[u8]>) -> Result<Self, MalformedHeaders> {
+        let block = Self(buffer);
+        if block.0.is_empty() || block.measure() == Some(block.0.len()) {
+            return Ok(block);
+        }
+        Err(MalformedHeaders)
+    }
+
+    /// The block of `pairs`, as a host would serialise it.
+    #[must_use]
+    pub fn from_pairs<'p>(pairs: impl Iterator<Item = (&'p [u8], &'p [u8])> + Clone) -> Self {
+        let word = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+        let mut buffer = Vec::new();
+        buffer.extend(word(pairs.clone().count()));
+        for (name, value) in pairs.clone() {
+            buffer.extend(word(name.len()));
+            buffer.extend(word(value.len()));
+        }
+        for (name, value) in pairs {
+            buffer.extend(name);
+            buffer.push(0);
+            buffer.extend(value);
+            buffer.push(0);
+        }
+        Self(buffer.into())
+    }
+
+    /// The serialised form: what [`HeaderBlock::new`] takes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// All pairs in the order of the wire, pseudo-headers among them. Names are in lower case.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        let count = self.count();
+        let (lengths, data) = self.0.split_at_checked(WORD + count * 2 * WORD).unwrap_or_default();
+        let lengths = lengths.get(WORD..).unwrap_or_default();
+        let mut rest = data;
+        lengths.as_chunks::<WORD>().0.as_chunks::<2>().0.iter().map_while(move |[name, value]| {
+            let (name, after) = rest.split_at_checked(length(*name))?;
+            let (value, after) = after.get(1..)?.split_at_checked(length(*value))?;
+            rest = after.get(1..)?;
+            Some((name, value))
+        })
+    }
+
+    /// The first pair's value under `name` and those of any further pairs.
+    fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [u8]> + Clone {
+        self.iter().filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
+    }
+
+    fn count(&self) -> usize {
+        self.0.first_chunk::<WORD>().map_or(0, |word| length(*word))
+    }
+
+    /// How long the buffer ought to be.
+    fn measure(&self) -> Option<usize> {
+        let lengths_end = self.count().checked_mul(2 * WORD)?.checked_add(WORD)?;
+        let lengths = self.0.get(WORD..lengths_end)?;
+        lengths.as_chunks::<WORD>().0.iter().try_fold(lengths_end, |size, word| {
+            size.checked_add(length(*word))?.checked_add(1)
+        })
+    }
+}
+
+fn length(word: [u8; WORD]) -> usize {
+    u32::from_le_bytes(word) as usize
+}
+
+/// A request's or response's headers as the next hop will see them: what the host gave with all edits so far applied.
+#[derive(Debug, Default)]
+pub struct Headers {
+    block: HeaderBlock,
+    /// Whether `block` is what the host holds; if it was never read, an edit cannot be known to be needless.
+    known: bool,
+    edits: Edits,
+    performed: usize,
+}
+
+impl Headers {
+    /// Headers that were read from the host.
+    #[must_use]
+    pub fn new(block: HeaderBlock) -> Self {
+        Self { block, known: true, ..Self::default() }
+    }
+
+    /// Headers that the host holds and nobody has read: they can be edited, but look empty.
+    #[must_use]
+    pub fn unread() -> Self {
+        Self::default()
+    }
+
+    /// Every value of `name` (in lower case), in order.
+    pub fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [u8]> + Clone {
+        // What counts is the last edit that replaced or removed all values, and what was appended since.
+        let of_name = self.edits.iter().filter(move |edit| edit.name == name);
+        let since = of_name.clone().rposition_of_base();
+        let from_block = since.is_none().then(|| self.block.values(name));
+        let from_edits = of_name.skip(since.unwrap_or(0)).filter(|edit| edit.kind != EditKind::Remove);
+        from_block.into_iter().flatten().chain(from_edits.map(|edit| edit.value))
+    }
+
+    /// The first value of `name`. Only for headers that can stand once (`:path`): of others a second value would
+    /// hide, and a rule that looks at the first only is a way round it.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
+        // An edit-free map, nearly every request, is searched without building the iterators of `values`.
+        if self.edits.len() == 0 {
+            return self.block.iter().find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value);
+        }
+        let mut value = None;
+        for candidate in self.block.iter().filter(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value).take(1) {
+            value = Some(candidate);
+        }
+        for edit in self.edits.iter().filter(|edit| edit.name == name) {
+            value = match edit.kind {
+                EditKind::Set => Some(edit.value),
+                EditKind::Append => value.or(Some(edit.value)),
+                EditKind::Remove => None,
+            };
+        }
+        value
+    }
+
+    /// All headers as the host gave them, without edits.
+    pub fn received(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+        self.block.iter()
+    }
+
+    /// Puts `value` in the place of all values of `name`. Does nothing if it is the only value already.
+    pub fn set(&mut self, name: &HeaderName, value: &HeaderValue) {
+        let needless = self.known && self.values(name.as_str()).eq([value.as_bytes()]);
+        if !needless {
+            self.edits.push(EditKind::Set, name.as_str(), value.as_bytes());
+        }
+    }
+
+    /// Adds `value` behind those that are there.
+    pub fn append(&mut self, name: &HeaderName, value: &HeaderValue) {
+        self.edits.push(EditKind::Append, name.as_str(), value.as_bytes());
+    }
+
+    /// Removes all values of `name`. Does nothing if there are none.
+    pub fn remove(&mut self, name: &HeaderName) {
+        let needless = self.known && self.values(name.as_str()).next().is_none();
+        if !needless {
+            self.edits.push(EditKind::Remove, name.as_str(), &[]);
+        }
+    }
+
+    /// The edits that the host has not been told of yet. Telling it is the caller's duty from here on.
+    pub fn take_pending(&mut self) -> impl Iterator<Item = Edit<'_>> {
+        let told = std::mem::replace(&mut self.performed, self.edits.len());
+        self.edits.iter().skip(told)
+    }
+}
+
+trait BasePosition {
+    /// Where the last edit stands that replaced or removed everything before it.
+    fn rposition_of_base(self) -> Option<usize>;
+}
+
+impl<'e, I: Iterator<Item = Edit<'e>>> BasePosition for I {
+    fn rposition_of_base(self) -> Option<usize> {
+        self.enumerate().filter(|(_, edit)| edit.kind != EditKind::Append).last().map(|(index, _)| index)
+    }
+}
