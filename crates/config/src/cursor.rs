@@ -76,7 +76,9 @@ impl<'a> Cursor<'a> {
     /// The value here as an integer from `least` to `most`.
     pub fn integer(self, least: i64, most: i64) -> Option<i64> {
         match self.value {
-            Value::Integer(value) => i64::try_from(*value).ok().filter(|value| (least..=most).contains(value)),
+            Value::Integer(value) => {
+                i64::try_from(*value).ok().filter(|value| (least..=most).contains(value))
+            }
             _ => None,
         }
         .or_else(|| self.expected(format_args!("an integer from {least} to {most}")))
@@ -185,7 +187,10 @@ impl<'a> Object<'a> {
     }
 
     /// Decodes what stands under `key`. The outer `None` means an error, the inner one an absent key.
-    #[expect(clippy::option_option, reason = "the two absences mean different things, and `?` takes the outer one")]
+    #[expect(
+        clippy::option_option,
+        reason = "the two absences mean different things, and `?` takes the outer one"
+    )]
     pub fn optional<T: Decode>(&mut self, key: &'static str) -> Option<Option<T>> {
         self.get(key).map_or(Some(None), |cursor| cursor.decode().map(Some))
     }
@@ -204,7 +209,10 @@ impl<'a> Object<'a> {
     }
 
     /// One of `keys` or none of them; several are reported.
-    #[expect(clippy::option_option, reason = "the two absences mean different things, and `?` takes the outer one")]
+    #[expect(
+        clippy::option_option,
+        reason = "the two absences mean different things, and `?` takes the outer one"
+    )]
     pub fn at_most_one_of(&mut self, keys: &[&'static str]) -> Option<Option<Variant<'a>>> {
         let mut found: Option<Variant<'a>> = None;
         for &key in keys {

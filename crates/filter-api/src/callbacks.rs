@@ -38,7 +38,10 @@ impl Callbacks {
 
     /// Length of [`Callbacks::export_list`].
     #[must_use]
-    #[expect(clippy::indexing_slicing, reason = "constant evaluation has no iterators; a bad index does not compile")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "constant evaluation has no iterators; a bad index does not compile"
+    )]
     pub const fn export_list_len(self) -> usize {
         let mut length = 0;
         let mut export = 0;
@@ -55,7 +58,10 @@ impl Callbacks {
     /// The names that the module exports for these callbacks, a line each. The export macro writes them into the
     /// module's custom section `tidegate.callbacks`; the build keeps those exports and drops the others.
     #[must_use]
-    #[expect(clippy::indexing_slicing, reason = "constant evaluation has no iterators; a bad index does not compile")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "constant evaluation has no iterators; a bad index does not compile"
+    )]
     pub const fn export_list<const LEN: usize>(self) -> [u8; LEN] {
         let mut list = [0; LEN];
         let mut filled = 0;

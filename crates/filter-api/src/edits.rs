@@ -47,7 +47,11 @@ impl Edits {
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Edit<'_>> + Clone {
         self.edits.iter().filter_map(|(kind, name, value)| {
-            Some(Edit { kind: *kind, name: self.text.get(name.clone())?, value: self.values.get(value.clone())? })
+            Some(Edit {
+                kind: *kind,
+                name: self.text.get(name.clone())?,
+                value: self.values.get(value.clone())?,
+            })
         })
     }
 }

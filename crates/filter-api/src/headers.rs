@@ -69,8 +69,8 @@ impl HeaderBlock {
         })
     }
 
-    /// The first pair's value under `name` and those of any further pairs.
-    fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [u8]> + Clone {
+    /// The values of all pairs under `name`.
+    fn values<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s [u8]> + Clone {
         self.iter().filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
     }
 
@@ -82,9 +82,11 @@ impl HeaderBlock {
     fn measure(&self) -> Option<usize> {
         let lengths_end = self.count().checked_mul(2 * WORD)?.checked_add(WORD)?;
         let lengths = self.0.get(WORD..lengths_end)?;
-        lengths.as_chunks::<WORD>().0.iter().try_fold(lengths_end, |size, word| {
-            size.checked_add(length(*word))?.checked_add(1)
-        })
+        lengths
+            .as_chunks::<WORD>()
+            .0
+            .iter()
+            .try_fold(lengths_end, |size, word| size.checked_add(length(*word))?.checked_add(1))
     }
 }
 
@@ -116,35 +118,21 @@ impl Headers {
     }
 
     /// Every value of `name` (in lower case), in order.
-    pub fn values<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s [u8]> + Clone {
+    pub fn values<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s [u8]> + Clone {
         // What counts is the last edit that replaced or removed all values, and what was appended since.
         let of_name = self.edits.iter().filter(move |edit| edit.name == name);
-        let since = of_name.clone().rposition_of_base();
-        let from_block = since.is_none().then(|| self.block.values(name));
-        let from_edits = of_name.skip(since.unwrap_or(0)).filter(|edit| edit.kind != EditKind::Remove);
-        from_block.into_iter().flatten().chain(from_edits.map(|edit| edit.value))
+        let base = of_name.clone().enumerate().filter(|(_, edit)| edit.kind != EditKind::Append).last();
+        let base = base.map(|(index, _)| index);
+        let received = base.is_none().then(|| self.block.values(name)).into_iter().flatten();
+        let edited = of_name.skip(base.unwrap_or(0)).filter(|edit| edit.kind != EditKind::Remove);
+        received.chain(edited.map(|edit| edit.value))
     }
 
     /// The first value of `name`. Only for headers that can stand once (`:path`): of others a second value would
     /// hide, and a rule that looks at the first only is a way round it.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&[u8]> {
-        // An edit-free map, nearly every request, is searched without building the iterators of `values`.
-        if self.edits.len() == 0 {
-            return self.block.iter().find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value);
-        }
-        let mut value = None;
-        for candidate in self.block.iter().filter(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value).take(1) {
-            value = Some(candidate);
-        }
-        for edit in self.edits.iter().filter(|edit| edit.name == name) {
-            value = match edit.kind {
-                EditKind::Set => Some(edit.value),
-                EditKind::Append => value.or(Some(edit.value)),
-                EditKind::Remove => None,
-            };
-        }
-        value
+        self.values(name).next()
     }
 
     /// All headers as the host gave them, without edits.
@@ -180,13 +168,5 @@ impl Headers {
     }
 }
 
-trait BasePosition {
-    /// Where the last edit stands that replaced or removed everything before it.
-    fn rposition_of_base(self) -> Option<usize>;
-}
-
-impl<'e, I: Iterator<Item = Edit<'e>>> BasePosition for I {
-    fn rposition_of_base(self) -> Option<usize> {
-        self.enumerate().filter(|(_, edit)| edit.kind != EditKind::Append).last().map(|(index, _)| index)
-    }
-}
+#[cfg(test)]
+mod tests;

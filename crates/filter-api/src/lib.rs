@@ -18,6 +18,6 @@ pub use callbacks::Callbacks;
 pub use edits::{Edit, EditKind};
 pub use exchange::Exchange;
 pub use filter::Filter;
-pub use flow::{Callout, CalloutFailure, CalloutResult, CalloutResponse, Flow, GrpcStatus, LocalReply};
+pub use flow::{Callout, CalloutFailure, CalloutResponse, CalloutResult, Flow, GrpcStatus, LocalReply};
 pub use headers::{HeaderBlock, Headers, MalformedHeaders};
 pub use host::{Cas, Clock, Host, HostError, MetricId, MetricKind, Property, SharedValue, Timestamp};

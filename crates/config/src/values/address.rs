@@ -21,12 +21,16 @@ impl Cidr {
 impl Decode for Cidr {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let parsed = cursor.as_str().and_then(|text| {
-            text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(|address| address.to_canonical().into()))
+            text.parse::<IpNet>()
+                .ok()
+                .or_else(|| text.parse::<IpAddr>().ok().map(|address| address.to_canonical().into()))
         });
         match parsed {
             Some(range) if range.addr() == range.network() => Some(Self(range)),
             // `10.1.2.3/8` is a typing error as often as not: say which range it would be.
-            Some(range) => cursor.expected(format_args!("the first address of a range, such as \"{}\"", range.trunc())),
+            Some(range) => {
+                cursor.expected(format_args!("the first address of a range, such as \"{}\"", range.trunc()))
+            }
             None => cursor.expected("an address range such as \"10.0.0.0/8\" or \"2001:db8::/32\""),
         }
     }

@@ -51,9 +51,8 @@ impl fmt::Debug for Sha256Digest {
 
 impl Decode for Sha256Digest {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        cursor
-            .as_str()
-            .and_then(|text| Self::from_hex(text).ok())
-            .or_else(|| cursor.expected_secret("64 lower-case hexadecimal digits (printf %s KEY | sha256sum)"))
+        cursor.as_str().and_then(|text| Self::from_hex(text).ok()).or_else(|| {
+            cursor.expected_secret("64 lower-case hexadecimal digits (printf %s KEY | sha256sum)")
+        })
     }
 }

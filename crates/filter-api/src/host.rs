@@ -1,0 +1,169 @@
+//! What a filter may ask of its host.
+
+use std::fmt;
+
+use crate::headers::HeaderBlock;
+
+/// A point in time: nanoseconds since 1970-01-01 UTC, as the host's clock tells it. It can jump both ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// The time from `earlier` to here; zero if the clock went backwards in between.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        std::time::Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// Tells the time.
+pub trait Clock {
+    /// Now. In Envoy a host call (0.6 µs): ask once, and only where the answer counts.
+    fn now(&self) -> Timestamp;
+}
+
+/// A host call that did not do what was asked: the status as a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HostError {
+    /// There is no such thing (status 1).
+    NotFound,
+    /// The host did not like an argument, such as an unknown cluster (status 2).
+    BadArgument,
+    /// Another worker changed the value in between (status 8).
+    CasMismatch,
+    /// The host could not do it now, such as calling a dead cluster (status 10).
+    InternalFailure,
+    /// The host does not offer this call (status 12).
+    Unimplemented,
+    /// Any other status, including those that no ABI names.
+    Other(u32),
+}
+
+impl HostError {
+    /// The error that `status` stands for; 0 is success and not an error.
+    #[must_use]
+    pub fn from_status(status: u32) -> Option<Self> {
+        Some(match status {
+            0 => return None,
+            1 => Self::NotFound,
+            2 => Self::BadArgument,
+            8 => Self::CasMismatch,
+            10 => Self::InternalFailure,
+            12 => Self::Unimplemented,
+            other => Self::Other(other),
+        })
+    }
+}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound => formatter.write_str("not found"),
+            Self::BadArgument => formatter.write_str("bad argument"),
+            Self::CasMismatch => formatter.write_str("changed in between"),
+            Self::InternalFailure => formatter.write_str("internal failure"),
+            Self::Unimplemented => formatter.write_str("not offered by this host"),
+            Self::Other(status) => write!(formatter, "status {status}"),
+        }
+    }
+}
+
+impl std::error::Error for HostError {}
+
+/// The version of a shared value, for compare-and-swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cas(pub u32);
+
+/// A value that all workers of the process share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedValue {
+    /// Whatever was stored: check before believing it, other plugins may share the namespace.
+    pub bytes: Vec<u8>,
+    /// The value's version.
+    pub cas: Cas,
+}
+
+/// An attribute of Envoy, its path serialised once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Property(&'static [u8]);
+
+impl Property {
+    /// Address and port of the peer: `127.0.0.1:4321`.
+    pub const SOURCE_ADDRESS: Self = Self(b"source\0address");
+    /// Name of the route chosen; empty if it has none.
+    pub const ROUTE_NAME: Self = Self(b"xds\0route_name");
+    /// Status of the response, as a little-endian 64-bit integer; absent if there was none.
+    pub const RESPONSE_CODE: Self = Self(b"response\0code");
+    /// Time from the request's start to its end in nanoseconds, as a little-endian 64-bit integer.
+    pub const REQUEST_DURATION: Self = Self(b"request\0duration");
+    /// The name of the plugin's configuration: what tells two plugins of a proxy apart.
+    pub const PLUGIN_NAME: Self = Self(b"plugin_name");
+    /// The principal that `auth` established, as filter state: no client can set it.
+    pub const PRINCIPAL: Self = Self(b"tg.principal");
+    /// The route that `header-routing` chose, as filter state: Envoy sees it as `wasm.tg.route`.
+    pub const ROUTE: Self = Self(b"tg.route");
+
+    /// The path as the ABI wants it: its parts, NUL between them.
+    #[must_use]
+    pub fn path(self) -> &'static [u8] {
+        self.0
+    }
+}
+
+/// A metric that was defined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MetricId(pub u32);
+
+/// What a metric does with the numbers it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MetricKind {
+    /// Adds them.
+    Counter,
+    /// Goes up and down; one value for all workers.
+    Gauge,
+    /// Keeps their distribution; whole numbers only.
+    Histogram,
+}
+
+/// What a filter may ask of its host.
+pub trait Host: Clock {
+    /// The shared value under `key`, or `None` if nobody has stored one.
+    ///
+    /// # Errors
+    /// Whatever the host answers but success and "not found".
+    fn shared(&self, key: &[u8]) -> Result<Option<SharedValue>, HostError>;
+
+    /// Stores a shared value. With `cas`, only if its version is still that one; without, in any case: the ABI has no
+    /// create-if-absent. Keys are never freed: the set of keys must be bounded.
+    ///
+    /// # Errors
+    /// [`HostError::CasMismatch`] if another worker was faster.
+    fn set_shared(&self, key: &[u8], value: &[u8], cas: Option<Cas>) -> Result<(), HostError>;
+
+    /// An attribute; `None` if it is not there.
+    fn property(&self, property: Property) -> Option<Vec<u8>>;
+
+    /// Sets filter state of this exchange, which Envoy's routes and later filters can see and clients cannot forge.
+    ///
+    /// # Errors
+    /// Whatever the host answers but success.
+    fn set_property(&self, property: Property, value: &[u8]) -> Result<(), HostError>;
+
+    /// Defines a metric. Each call makes a new id that is never freed, even for a name defined before: define once.
+    ///
+    /// # Errors
+    /// Whatever the host answers but success.
+    fn define_metric(&self, kind: MetricKind, name: &str) -> Result<MetricId, HostError>;
+
+    /// Adds to a counter or gauge.
+    fn add(&self, metric: MetricId, delta: i64);
+
+    /// Records a value in a histogram.
+    fn record(&self, metric: MetricId, value: u64);
+
+    /// Reads response headers, in the response phase only.
+    ///
+    /// # Errors
+    /// Whatever the host answers but success.
+    fn response_headers(&self) -> Result<HeaderBlock, HostError>;
+}

@@ -1,0 +1,178 @@
+//! `match`, `not` and `any`.
+
+use tidegate_config::{Cidr, Cursor, Decode, Object};
+
+use crate::facts::Facts;
+use crate::field::{FieldMatch, cookie_values, query_values};
+use crate::host::HostMatch;
+use crate::path::PathMatch;
+use crate::text::TextMatch;
+
+/// When a rule applies: all of `match`, none of `not`, at least one of `any`.
+#[derive(Debug, Clone, Default)]
+pub struct Conditions {
+    all: Match,
+    not: Option<Match>,
+    any: Vec<Match>,
+}
+
+/// What conditions may speak of in a place of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Everything about a request.
+    Request,
+    /// The request without its principal: before anybody has been authenticated.
+    Unauthenticated,
+}
+
+impl Conditions {
+    /// Decodes the keys `match`, `not` and `any` of a rule.
+    pub fn from_rule(rule: &mut Object<'_>, scope: Scope) -> Option<Self> {
+        let all = rule.get("match").map_or(Some(Match::default()), |cursor| Match::decode(cursor, scope));
+        let not = rule.get("not").map_or(Some(None), |cursor| {
+            let not = Match::decode(cursor, scope)?;
+            // `not` of everything would make a rule that never applies.
+            if not.is_empty() {
+                cursor.expected_found("at least one condition", "none")
+            } else {
+                Some(Some(not))
+            }
+        });
+        let any = rule.get("any").map_or(Some(Vec::new()), |cursor| {
+            let list: Vec<Option<Match>> =
+                cursor.elements()?.map(|element| Match::decode(element, scope)).collect();
+            if list.is_empty() {
+                cursor.expected("a list of at least one")
+            } else {
+                list.into_iter().collect()
+            }
+        });
+        Some(Self { all: all?, not: not?, any: any? })
+    }
+
+    /// Whether the rule applies.
+    #[must_use]
+    pub fn match_facts(&self, facts: &Facts<'_>) -> bool {
+        self.all.matches(facts)
+            && !self.not.as_ref().is_some_and(|not| not.matches(facts))
+            && (self.any.is_empty() || self.any.iter().any(|any| any.matches(facts)))
+    }
+
+    /// Whether any condition speaks of the path.
+    #[must_use]
+    pub fn name_paths(&self) -> bool {
+        let mut parts = self.any.iter().chain(&self.not).chain([&self.all]);
+        parts.any(|part| !part.paths.is_empty())
+    }
+}
+
+/// Conditions that must all hold. An empty list is no condition.
+#[derive(Debug, Clone, Default)]
+struct Match {
+    paths: Vec<PathMatch>,
+    hosts: Vec<HostMatch>,
+    methods: Vec<String>,
+    headers: Vec<FieldMatch>,
+    query: Vec<FieldMatch>,
+    cookies: Vec<FieldMatch>,
+    cidrs: Vec<Cidr>,
+    principals: Vec<TextMatch>,
+}
+
+impl Match {
+    fn decode(cursor: Cursor<'_>, scope: Scope) -> Option<Self> {
+        let mut object = cursor.object()?;
+        let paths = list(&mut object, "paths");
+        let hosts = list(&mut object, "hosts");
+        let methods = object.get("methods").map_or(Some(Vec::new()), methods);
+        let headers = object.get("headers").map_or(Some(Vec::new()), |cursor| {
+            let decoded: Vec<_> = cursor.elements()?.map(FieldMatch::decode_header).collect();
+            if decoded.is_empty() {
+                cursor.expected("a list of at least one")
+            } else {
+                decoded.into_iter().collect()
+            }
+        });
+        let query = list(&mut object, "query");
+        let cookies = list(&mut object, "cookies");
+        let cidrs = object.get("source").map_or(Some(Vec::new()), |cursor| {
+            let mut source = cursor.object()?;
+            let cidrs = source.require("cidrs").and_then(Cursor::non_empty_list);
+            source.finish();
+            cidrs
+        });
+        let principals = match scope {
+            Scope::Request => principals(&mut object),
+            Scope::Unauthenticated => Some(Vec::new()),
+        };
+        object.finish();
+        Some(Self {
+            paths: paths?,
+            hosts: hosts?,
+            methods: methods?,
+            headers: headers?,
+            query: query?,
+            cookies: cookies?,
+            cidrs: cidrs?,
+            principals: principals?,
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+            && self.hosts.is_empty()
+            && self.methods.is_empty()
+            && self.headers.is_empty()
+            && self.query.is_empty()
+            && self.cookies.is_empty()
+            && self.cidrs.is_empty()
+            && self.principals.is_empty()
+    }
+
+    fn matches(&self, facts: &Facts<'_>) -> bool {
+        let exchange = facts.exchange;
+        any(&self.methods, |method| method.as_bytes() == exchange.method())
+            && any(&self.paths, |path| path.matches(exchange.path(), facts.path()))
+            && any(&self.hosts, |host| host.matches(facts.authority()))
+            && self.headers.iter().all(|field| field.matches(exchange.request().values(&field.name)))
+            && self.query.iter().all(|field| field.matches(query_values(exchange.path(), &field.name)))
+            && self
+                .cookies
+                .iter()
+                .all(|field| field.matches(cookie_values(exchange.request().values("cookie"), &field.name)))
+            && any(&self.cidrs, |cidr| facts.source().is_some_and(|address| cidr.contains(address)))
+            && any(&self.principals, |text| facts.principal().is_some_and(|name| text.matches(name)))
+    }
+}
+
+/// An empty list is no condition; of a list one must hold.
+fn any<T>(list: &[T], holds: impl Fn(&T) -> bool) -> bool {
+    list.is_empty() || list.iter().any(holds)
+}
+
+fn list<T: Decode>(object: &mut Object<'_>, key: &'static str) -> Option<Vec<T>> {
+    object.get(key).map_or(Some(Vec::new()), Cursor::non_empty_list)
+}
+
+fn methods(cursor: Cursor<'_>) -> Option<Vec<String>> {
+    let decoded: Vec<Option<String>> = cursor
+        .elements()?
+        .map(|element| {
+            let usable = element.as_str().filter(|text| {
+                !text.is_empty()
+                    && text.bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'))
+            });
+            usable.map(str::to_owned).or_else(|| element.expected("a method in upper case such as \"GET\""))
+        })
+        .collect();
+    if decoded.is_empty() { cursor.expected("a list of at least one") } else { decoded.into_iter().collect() }
+}
+
+/// `principal: {exact: …}` or `principals: [{exact: …}, …]`.
+fn principals(object: &mut Object<'_>) -> Option<Vec<TextMatch>> {
+    let Some(variant) = object.at_most_one_of(&["principal", "principals"])? else { return Some(Vec::new()) };
+    match variant.key {
+        "principal" => variant.cursor.decode().map(|only| vec![only]),
+        _ => variant.cursor.non_empty_list(),
+    }
+}

@@ -1,0 +1,52 @@
+//! Conditions on the host a request is for.
+
+use tidegate_config::{Cursor, Decode};
+
+/// `"shop.example.com"`, or `"*.example.com"` for every depth below, not the apex itself.
+#[derive(Debug, Clone)]
+pub(crate) enum HostMatch {
+    Exact(String),
+    /// With its leading dot.
+    Below(String),
+}
+
+impl HostMatch {
+    /// Whether the canonical `host` is meant.
+    pub(crate) fn matches(&self, host: &[u8]) -> bool {
+        match self {
+            Self::Exact(exact) => host == exact.as_bytes(),
+            Self::Below(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_bytes()),
+        }
+    }
+}
+
+impl Decode for HostMatch {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        let expected = "a host such as \"shop.example.com\" or \"*.example.com\", without port";
+        let Some(text) = cursor.as_str() else { return cursor.expected(expected) };
+        let (below, rest) = text.strip_prefix('*').map_or((false, text), |rest| (true, rest));
+        let usable = !rest.is_empty()
+            && !rest.contains(['*', '/', ' '])
+            && (!below || (rest.starts_with('.') && rest.len() > 1))
+            && (below || !rest.starts_with('.'))
+            && canonical(rest.as_bytes()).len() == rest.strip_suffix('.').unwrap_or(rest).len();
+        if !usable {
+            return cursor.expected(expected);
+        }
+        let host = String::from_utf8_lossy(&canonical(rest.as_bytes())).into_owned();
+        Some(if below { Self::Below(host) } else { Self::Exact(host) })
+    }
+}
+
+/// An authority without case, port and final dot: `Admin.Foo.:443` is `admin.foo`.
+pub(crate) fn canonical(authority: &[u8]) -> Vec<u8> {
+    // Userinfo has no place in :authority (RFC 9113 section 8.3.1); what stands before an @ is not the host.
+    let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
+    // Brackets hold an IPv6 address, whose colons are no ports.
+    let end = match host.iter().position(|byte| *byte == b']') {
+        Some(bracket) => bracket + 1,
+        None => host.iter().position(|byte| *byte == b':').unwrap_or(host.len()),
+    };
+    let host = host.get(..end).unwrap_or(host);
+    host.strip_suffix(b".").unwrap_or(host).to_ascii_lowercase()
+}
