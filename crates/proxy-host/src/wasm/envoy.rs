@@ -1,0 +1,122 @@
+//! The host behind the module, as filters and pipeline see it.
+
+use tidegate_filter_api::{
+    Callout, Cas, Clock, Edit, EditKind, HeaderBlock, Host, HostError, LocalReply, MetricId, MetricKind,
+    Property, SharedValue, Timestamp,
+};
+
+use super::abi;
+use crate::wire::{Map, Wire};
+
+/// The host behind the module. Calls concern the context that the host has made active.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Envoy;
+
+/// What a header map that does not follow the ABI is counted as: no ABI uses this number.
+const MALFORMED: HostError = HostError::Other(u32::MAX);
+
+pub(super) fn header_block(map: u32) -> Result<HeaderBlock, HostError> {
+    HeaderBlock::new(abi::header_pairs(map)?).map_err(|_| MALFORMED)
+}
+
+impl Clock for Envoy {
+    fn now(&self) -> Timestamp {
+        Timestamp(abi::now())
+    }
+}
+
+impl Host for Envoy {
+    fn shared(&self, key: &[u8]) -> Result<Option<SharedValue>, HostError> {
+        match abi::shared_data(key) {
+            Ok((bytes, cas)) => Ok(Some(SharedValue { bytes: bytes.into_vec(), cas: Cas(cas) })),
+            Err(HostError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn set_shared(&self, key: &[u8], value: &[u8], cas: Option<Cas>) -> Result<(), HostError> {
+        abi::set_shared_data(key, value, cas.map_or(0, |cas| cas.0))
+    }
+
+    fn property(&self, property: Property) -> Option<Vec<u8>> {
+        abi::property(property.path()).ok().map(<[u8]>::into_vec)
+    }
+
+    fn set_property(&self, property: Property, value: &[u8]) -> Result<(), HostError> {
+        abi::set_property(property.path(), value)
+    }
+
+    fn define_metric(&self, kind: MetricKind, name: &str) -> Result<MetricId, HostError> {
+        let kind = match kind {
+            MetricKind::Counter => 0,
+            MetricKind::Gauge => 1,
+            MetricKind::Histogram => 2,
+        };
+        abi::define_metric(kind, name).map(MetricId)
+    }
+
+    fn add(&self, metric: MetricId, delta: i64) {
+        // Envoy takes an increment by nothing for a bad argument.
+        if delta != 0 {
+            abi::increment_metric(metric.0, delta);
+        }
+    }
+
+    fn record(&self, metric: MetricId, value: u64) {
+        abi::record_metric(metric.0, value);
+    }
+
+    fn response_headers(&self) -> Result<HeaderBlock, HostError> {
+        header_block(abi::RESPONSE_HEADERS)
+    }
+}
+
+impl Wire for Envoy {
+    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
+        header_block(abi::REQUEST_HEADERS)
+    }
+
+    fn edit(&self, map: Map, edit: Edit<'_>) -> Result<(), HostError> {
+        let map = match map {
+            Map::Request => abi::REQUEST_HEADERS,
+            Map::Response => abi::RESPONSE_HEADERS,
+        };
+        match edit.kind {
+            EditKind::Set => abi::replace_header(map, edit.name, edit.value),
+            EditKind::Append => abi::add_header(map, edit.name, edit.value),
+            EditKind::Remove => abi::remove_header(map, edit.name),
+        }
+    }
+
+    fn clear_route_cache(&self) -> Result<(), HostError> {
+        abi::foreign_function("clear_route_cache", &[]).map(drop)
+    }
+
+    fn reply(&self, reply: &LocalReply) -> Result<(), HostError> {
+        let pairs = reply.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+        let headers = HeaderBlock::from_pairs(pairs);
+        let grpc_status = i32::from(reply.grpc_status as u8);
+        abi::local_response(reply.status, reply.details, reply.body, headers.as_bytes(), grpc_status)
+    }
+
+    fn reset(&self) {
+        abi::close_request();
+    }
+
+    fn call(&self, callout: &Callout) -> Result<u32, HostError> {
+        let pairs = callout.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
+        let headers = HeaderBlock::from_pairs(pairs);
+        // Less than a millisecond would mean no timeout at all.
+        let timeout = callout.timeout.as_nanos().div_ceil(1_000_000).max(1);
+        let timeout = u32::try_from(timeout).unwrap_or(u32::MAX);
+        abi::http_call(&callout.cluster, headers.as_bytes(), &callout.body, timeout)
+    }
+
+    fn resume(&self) {
+        abi::continue_request();
+    }
+
+    fn as_host(&self) -> &dyn Host {
+        self
+    }
+}
