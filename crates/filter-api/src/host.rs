@@ -133,12 +133,18 @@ pub trait Host: Clock {
     /// Whatever the host answers but success and "not found".
     fn shared(&self, key: &[u8]) -> Result<Option<SharedValue>, HostError>;
 
-    /// Stores a shared value. With `cas`, only if its version is still that one; without, in any case: the ABI has no
-    /// create-if-absent. Keys are never freed: the set of keys must be bounded.
+    /// Stores a shared value, if its version is still `expected`; `None` expects that nobody has stored one. Keys are
+    /// never freed: the set of keys must be bounded.
     ///
     /// # Errors
     /// [`HostError::CasMismatch`] if another worker was faster.
-    fn set_shared(&self, key: &[u8], value: &[u8], cas: Option<Cas>) -> Result<(), HostError>;
+    fn set_shared(&self, key: &[u8], value: &[u8], expected: Option<Cas>) -> Result<(), HostError>;
+
+    /// Sixteen bytes that nobody can guess.
+    ///
+    /// # Errors
+    /// If the host has no source of randomness.
+    fn random(&self) -> Result<[u8; 16], HostError>;
 
     /// An attribute; `None` if it is not there.
     fn property(&self, property: Property) -> Option<Vec<u8>>;

@@ -130,7 +130,7 @@ impl Match {
     }
 
     fn matches(&self, facts: &Facts<'_>) -> bool {
-        let exchange = facts.exchange;
+        let exchange = facts.exchange();
         any(&self.methods, |method| method.as_bytes() == exchange.method())
             && any(&self.paths, |path| path.matches(exchange.path(), facts.path()))
             && any(&self.hosts, |host| host.matches(facts.authority()))

@@ -10,7 +10,7 @@ use crate::source::ClientAddress;
 
 /// One exchange as conditions see it. What costs something is found out when first asked for, and once.
 pub struct Facts<'a> {
-    pub(crate) exchange: &'a Exchange,
+    exchange: &'a Exchange,
     host: &'a dyn Host,
     client_address: ClientAddress,
     path: OnceCell<Cow<'a, [u8]>>,
@@ -32,6 +32,12 @@ impl<'a> Facts<'a> {
             source: OnceCell::new(),
             principal: OnceCell::new(),
         }
+    }
+
+    /// The exchange itself.
+    #[must_use]
+    pub fn exchange(&self) -> &'a Exchange {
+        self.exchange
     }
 
     /// The normalised path.

@@ -113,6 +113,11 @@ mod raw {
             size: *mut usize,
         ) -> u32;
     }
+
+    #[link(wasm_import_module = "wasi_snapshot_preview1")]
+    unsafe extern "C" {
+        pub(super) fn random_get(data: *mut u8, size: usize) -> u32;
+    }
 }
 
 fn check(status: u32) -> Result<(), HostError> {
@@ -277,4 +282,12 @@ pub(super) fn foreign_function(name: &str, arguments: &[u8]) -> Result<Box<[u8]>
             size,
         )
     })
+}
+
+pub(super) fn random() -> Result<[u8; 16], HostError> {
+    let mut bytes = [0; 16];
+    match unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) } {
+        0 => Ok(bytes),
+        errno => Err(HostError::Other(errno)),
+    }
 }

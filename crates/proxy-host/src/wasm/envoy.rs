@@ -34,8 +34,15 @@ impl Host for Envoy {
         }
     }
 
-    fn set_shared(&self, key: &[u8], value: &[u8], cas: Option<Cas>) -> Result<(), HostError> {
-        abi::set_shared_data(key, value, cas.map_or(0, |cas| cas.0))
+    fn set_shared(&self, key: &[u8], value: &[u8], expected: Option<Cas>) -> Result<(), HostError> {
+        // 0 would overwrite whatever is there. An absent key takes any number, and no present one has this: the host
+        // counts versions up from 1. So it says "only if absent", which the ABI has no call for.
+        const NO_VERSION: u32 = u32::MAX;
+        abi::set_shared_data(key, value, expected.map_or(NO_VERSION, |cas| cas.0))
+    }
+
+    fn random(&self) -> Result<[u8; 16], HostError> {
+        abi::random()
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {
