@@ -124,6 +124,15 @@ impl<'a> Cursor<'a> {
         Some(object.members.iter().map(|(key, value)| (key.as_str(), self.at_key(key, value))))
     }
 
+    /// The keys of the object here, in order; none, and no report, if there is something else here.
+    #[must_use]
+    pub fn keys(&self) -> Vec<&'a str> {
+        match self.value {
+            Value::Object(members) => members.iter().map(|(key, _)| key.as_str()).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Like decoding a `Vec`, but an empty list is an error.
     pub fn non_empty_list<T: Decode>(self) -> Option<Vec<T>> {
         if matches!(self.value, Value::List(list) if list.is_empty()) {
