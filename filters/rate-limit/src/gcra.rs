@@ -31,13 +31,16 @@ impl Quota {
         (period >= requests && burst > 0).then_some(Self { interval, capacity })
     }
 
+    /// The state as it can be at `now`: no request leaves one beyond a used-up quota, unless the clock went backwards
+    /// since. Then the quota counts as used up, not as locked until the clock has caught up.
+    pub(crate) fn plausible(&self, state: u64, now: u64) -> u64 {
+        state.min(now.saturating_add(self.capacity))
+    }
+
     /// Decides on a request at `now`, given the `state` that an earlier one left (0 if none did).
     pub(crate) fn decide(&self, state: u64, now: u64) -> Decision {
         let full = now.saturating_add(self.capacity);
-        // No request leaves a state beyond `full`: the clock went backwards. The quota counts as used up, not as locked
-        // until the clock has caught up.
-        let state = state.clamp(now, full);
-        let after = state.saturating_add(self.interval);
+        let after = self.plausible(state, now).max(now).saturating_add(self.interval);
         if after <= full { Decision::Admit(after) } else { Decision::Wait(after - full) }
     }
 }

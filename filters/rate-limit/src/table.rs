@@ -30,6 +30,14 @@ pub(crate) struct Table {
     quotas: Vec<Quota>,
 }
 
+/// What one more request makes of an entry.
+struct Charge {
+    entry: Vec<u8>,
+    outcome: Outcome,
+    /// Whether the entry must be stored.
+    store: bool,
+}
+
 /// A digest of a request's key: 128 bits, so that two keys share one state never in practice.
 pub(crate) type KeyDigest = u128;
 
@@ -59,9 +67,9 @@ impl Table {
         for _ in 0..MOST_ATTEMPTS {
             let (mut bucket, version) = self.read(&shared_key, host)?;
             let Some(slot) = self.slot(&bucket, key, now) else { return Ok(Outcome::Full) };
-            let (entry, wait) = self.charge(&bucket, slot, key, now);
-            if wait > 0 {
-                return Ok(Outcome::Refused(wait));
+            let Charge { entry, outcome, store } = self.charge(&bucket, slot, key, now);
+            if !store {
+                return Ok(outcome);
             }
             let range = self.range(slot);
             if bucket.len() < range.end {
@@ -71,7 +79,7 @@ impl Table {
                 place.copy_from_slice(&entry);
             }
             match host.set_shared(&shared_key, &bucket, version) {
-                Ok(()) => return Ok(Outcome::Admitted),
+                Ok(()) => return Ok(outcome),
                 Err(HostError::CasMismatch) => {}
                 Err(error) => return Err(error),
             }
@@ -109,20 +117,26 @@ impl Table {
         own.or(spare).or_else(|| (used < self.ways).then_some(used))
     }
 
-    /// The entry in `slot` after one more request, and how long that request would have to wait: if at all, the entry
-    /// must not be stored.
-    fn charge(&self, bucket: &[u8], slot: usize, key: KeyDigest, now: Timestamp) -> (Vec<u8>, u64) {
-        let current = bucket.get(self.range(slot)).filter(|entry| entry.starts_with(&key.to_le_bytes()));
-        let mut states = current.map(states).into_iter().flatten();
+    /// What one more request makes of the entry in `slot`.
+    fn charge(&self, bucket: &[u8], slot: usize, key: KeyDigest, now: Timestamp) -> Charge {
+        let own = bucket.get(self.range(slot)).filter(|entry| entry.starts_with(&key.to_le_bytes()));
+        let current =
+            || self.quotas.iter().zip(own.map(states).into_iter().flatten().chain(std::iter::repeat(0)));
         let mut entry = key.to_le_bytes().to_vec();
-        let mut wait = 0;
-        for quota in &self.quotas {
-            match quota.decide(states.next().unwrap_or(0), now.0) {
+        let mut wait = None;
+        for (quota, state) in current() {
+            match quota.decide(state, now.0) {
                 Decision::Admit(after) => entry.extend(after.to_le_bytes()),
-                Decision::Wait(longer) => wait = wait.max(longer),
+                Decision::Wait(longer) => wait = wait.max(Some(longer)),
             }
         }
-        (entry, wait)
+        let Some(wait) = wait else { return Charge { entry, outcome: Outcome::Admitted, store: true } };
+        // A refused request costs nothing. Only states from a clock that has since gone backwards are put right, or
+        // they would refuse until it has caught up.
+        entry.truncate(DIGEST);
+        entry.extend(current().flat_map(|(quota, state)| quota.plausible(state, now.0).to_le_bytes()));
+        let store = own != Some(entry.as_slice());
+        Charge { entry, outcome: Outcome::Refused(wait), store }
     }
 
     fn entry_size(&self) -> usize {
