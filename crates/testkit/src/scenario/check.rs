@@ -19,7 +19,11 @@ pub(super) fn response(expect: &Expect, response: &Response) -> Vec<String> {
         let value = response.header(name);
         let number = value.as_deref().and_then(|value| value.parse::<u64>().ok());
         if !number.is_some_and(|number| (*least..=*most).contains(&number)) {
-            found.add(&format!("header {name}"), &format_args!("{least} to {most}"), &format_args!("{value:?}"));
+            found.add(
+                &format!("header {name}"),
+                &format_args!("{least} to {most}"),
+                &format_args!("{value:?}"),
+            );
         }
     }
     for name in &expect.absent_headers {

@@ -98,7 +98,9 @@ impl Scenario {
         let scenario: Self = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
         match (scenario.steps.is_empty(), scenario.refused.is_empty()) {
             (true, true) => return Err("neither \"steps\" nor \"refused\": it would show nothing".to_owned()),
-            (false, false) => return Err("both \"steps\" and \"refused\": a refused filter sees no request".to_owned()),
+            (false, false) => {
+                return Err("both \"steps\" and \"refused\": a refused filter sees no request".to_owned());
+            }
             (false, true) if !scenario.log_lacks.is_empty() => {
                 return Err("\"log_lacks\" stands in a step's \"expect\" there".to_owned());
             }
@@ -114,7 +116,9 @@ impl Scenario {
                 return Err(format!("steps[{index}].expect.reached: stable, beta or nobody, not {known:?}"));
             }
             if step.request.is_none() && !step.expect.speaks_of_traces_only() {
-                return Err(format!("steps[{index}].expect: without a request there is no response to look at"));
+                return Err(format!(
+                    "steps[{index}].expect: without a request there is no response to look at"
+                ));
             }
             if step.repeat == 0 {
                 return Err(format!("steps[{index}].repeat: 0 would show nothing"));

@@ -35,7 +35,8 @@ pub fn refusal(file: &str, scenario: &Scenario, log: &str) -> Result<(), String>
     let mut mismatches: Vec<String> =
         missing.map(|text| format!("{file}: refused: expected in the log: {text}")).collect();
     let present = scenario.log_lacks.iter().filter(|text| log.contains(text.as_str()));
-    mismatches.extend(present.map(|text| format!("{file}: log_lacks: expected not to be in the log: {text}")));
+    mismatches
+        .extend(present.map(|text| format!("{file}: log_lacks: expected not to be in the log: {text}")));
     if mismatches.is_empty() {
         return Ok(());
     }

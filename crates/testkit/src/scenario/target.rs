@@ -95,7 +95,10 @@ impl Response {
 }
 
 fn joined<T>(headers: &[(String, T)], name: &str, text: impl Fn(&T) -> String) -> Option<String> {
-    let values: Vec<String> =
-        headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| text(value)).collect();
+    let values: Vec<String> = headers
+        .iter()
+        .filter(|(other, _)| other.eq_ignore_ascii_case(name))
+        .map(|(_, value)| text(value))
+        .collect();
     (!values.is_empty()).then(|| values.join(", "))
 }
