@@ -19,17 +19,31 @@ pub(crate) enum Value {
     Object(Vec<(String, Value)>),
 }
 
-/// Parses a whole document. Depth is bounded by `serde_json` (128 levels).
+/// Parses a whole document: JSON, or a `google.protobuf.Struct` in binary. Depth is bounded (128 levels).
 pub(crate) fn parse(document: &[u8]) -> Result<Value, Error> {
     if document.iter().all(u8::is_ascii_whitespace) {
         return Err(Error::new("configuration", "an object", "nothing"));
     }
-    // serde_json's messages name positions and token kinds, never the text: safe beside secrets.
-    serde_json::from_slice(document)
-        .map_err(|error| Error::new("configuration", "a JSON document", &format!("{error}")))
+    // No text is both: a Struct's first byte is a line feed, its second a length, and no JSON follows those.
+    serde_json::from_slice(document).or_else(|error| {
+        // serde_json's messages name positions and token kinds, never the text: safe beside secrets.
+        let no_json = Error::new("configuration", "a JSON document", &error.to_string());
+        crate::structure::parse(document).ok_or(no_json)
+    })
 }
 
 impl Value {
+    /// A number that arrived as a double. Above 2^53 one no longer tells its neighbours apart, so it is not taken for
+    /// an integer.
+    pub(crate) fn number(number: f64) -> Self {
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if number.trunc() == number && number.abs() <= EXACT {
+            Self::Integer(number as i128)
+        } else {
+            Self::Float(number)
+        }
+    }
+
     /// The value as an error message shows it: short, on one line.
     pub(crate) fn describe(&self) -> String {
         match self {
@@ -87,13 +101,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        // Above 2^53 a double no longer tells its neighbours apart, so it is not taken for an integer.
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        if value.trunc() == value && value.abs() <= EXACT {
-            Ok(Value::Integer(value as i128))
-        } else {
-            Ok(Value::Float(value))
-        }
+        Ok(Value::number(value))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

@@ -1,6 +1,6 @@
 //! Decodes configuration documents.
 //!
-//! A document is JSON (Envoy makes it from a `Struct` or passes a `StringValue`). Decoding reports **every** error
+//! A document is JSON, or a `google.protobuf.Struct` in binary: Envoy passes on whichever its configuration holds. Decoding reports **every** error
 //! at once, each with its path, what was expected and what was found; unknown keys are errors; nothing is half
 //! loaded. Decoding is a pure function of the document's bytes: Envoy configures each worker on its own, and a worker
 //! that disagreed with the others would let requests through unfiltered.
@@ -10,6 +10,7 @@
 mod cursor;
 mod document;
 mod error;
+mod structure;
 mod values;
 
 pub use cursor::{Cursor, Decode, Object, Variant, unique_names};
