@@ -196,10 +196,6 @@ impl<'a> Object<'a> {
     }
 
     /// Decodes what stands under `key`. The outer `None` means an error, the inner one an absent key.
-    #[expect(
-        clippy::option_option,
-        reason = "the two absences mean different things, and `?` takes the outer one"
-    )]
     pub fn optional<T: Decode>(&mut self, key: &'static str) -> Option<Option<T>> {
         self.get(key).map_or(Some(None), |cursor| cursor.decode().map(Some))
     }
@@ -218,10 +214,6 @@ impl<'a> Object<'a> {
     }
 
     /// One of `keys` or none of them; several are reported.
-    #[expect(
-        clippy::option_option,
-        reason = "the two absences mean different things, and `?` takes the outer one"
-    )]
     pub fn at_most_one_of(&mut self, keys: &[&'static str]) -> Option<Option<Variant<'a>>> {
         let mut found: Option<Variant<'a>> = None;
         for &key in keys {

@@ -111,7 +111,8 @@ mod tests {
     use super::*;
 
     /// `{"a": [1.5, true, null, "x"], "b": {"c": 100}}`, as protobuf's own Python library serialises it.
-    const SAMPLE: &[u8] = b"\n\x1f\n\x01a\x12\x1a2\x18\n\t\x11\0\0\0\0\0\0\xf8?\n\x02 \x01\n\x02\x08\0\n\x03\x1a\x01x\
+    const SAMPLE: &[u8] =
+        b"\n\x1f\n\x01a\x12\x1a2\x18\n\t\x11\0\0\0\0\0\0\xf8?\n\x02 \x01\n\x02\x08\0\n\x03\x1a\x01x\
         \n\x17\n\x01b\x12\x12*\x10\n\x0e\n\x01c\x12\t\x11\0\0\0\0\0\0Y@";
 
     #[test]

@@ -14,11 +14,14 @@ use tidegate_proxy_host::{Map, Wire};
 /// Header pairs, in order.
 pub type Pairs = Vec<(String, Vec<u8>)>;
 
+/// A shared value and its version.
+type Versioned = (Vec<u8>, u32);
+
 /// A host made of maps. Shared data, metrics and the clock are shared by all plugins on it, like a process's.
 #[derive(Default)]
 pub struct FakeHost {
     now: Cell<u64>,
-    shared: RefCell<BTreeMap<Vec<u8>, (Vec<u8>, u32)>>,
+    shared: RefCell<BTreeMap<Vec<u8>, Versioned>>,
     versions: Cell<u32>,
     metrics: RefCell<Vec<(MetricKind, String, i64)>>,
     properties: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,

@@ -38,7 +38,7 @@ fn a_good_key_passes_and_hands_its_principal_on() {
     let worker = auth();
     let passed = with_key(&worker, "/api/x", &[b"acme-key"]);
     assert_eq!(passed.upstream("x-auth-subject"), [b"acme"]);
-    assert_eq!(passed.upstream("x-api-key"), [b"".as_slice(); 0], "credentials are stripped");
+    assert!(passed.upstream("x-api-key").is_empty(), "credentials are stripped");
     assert_eq!(
         tidegate_filter_api::Host::property(worker.host(), Property::PRINCIPAL),
         Some(b"acme".to_vec())
@@ -98,8 +98,8 @@ fn identity_headers_of_clients_never_arrive() {
     let worker = auth();
     let spoofed = ("x-auth-subject", b"root".as_slice());
     let exempt = worker.get("/healthz", &[spoofed, spoofed, ("x-api-key", b"acme-key")]);
-    assert_eq!(exempt.upstream("x-auth-subject"), [b"".as_slice(); 0]);
-    assert_eq!(exempt.upstream("x-api-key"), [b"".as_slice(); 0]);
+    assert!(exempt.upstream("x-auth-subject").is_empty());
+    assert!(exempt.upstream("x-api-key").is_empty());
     let known = worker.get("/api", &[spoofed, ("x-api-key", b"acme-key"), spoofed]);
     assert_eq!(known.upstream("x-auth-subject"), [b"acme"]);
 }

@@ -1,5 +1,7 @@
 //! What the filter decides, on a fake host.
 
+#![expect(clippy::panic, reason = "a test that cannot go on says so at once")]
+
 use tidegate_filter_api::{Host, HostError, Property};
 use tidegate_header_routing::HeaderRouting;
 use tidegate_testkit::fake::{Worker, refusal, worker};
@@ -14,9 +16,9 @@ fn routing(conditions: &str) -> Worker<HeaderRouting> {
 fn route(worker: &Worker<HeaderRouting>, path: &str, headers: &[(&str, &[u8])]) -> String {
     let passed = worker.get(path, headers);
     let header = passed.upstream("x-tidegate-route");
-    assert_eq!(header.len(), 1, "one route, whatever the client sent");
-    assert_eq!(worker.host().property(Property::ROUTE).as_deref(), Some(header[0]), "state and header agree");
-    String::from_utf8(header[0].to_vec()).unwrap()
+    let [header] = header.as_slice() else { panic!("one route, whatever the client sent: {passed:?}") };
+    assert_eq!(worker.host().property(Property::ROUTE).as_deref(), Some(*header), "state and header agree");
+    String::from_utf8_lossy(header).into_owned()
 }
 
 /// Conditions, then requests that match, then requests that do not.
@@ -112,7 +114,7 @@ fn a_route_that_a_client_chose_is_never_taken() {
     let worker = routing(r#""match": {"headers": [{"name": "x-beta", "exact": "1"}]},"#);
     assert_eq!(route(&worker, "/", &[spoofed, spoofed]), "stable");
     let without_default = worker_without_default();
-    assert_eq!(without_default.get("/", &[spoofed]).upstream("x-tidegate-route"), [b"".as_slice(); 0]);
+    assert!(without_default.get("/", &[spoofed]).upstream("x-tidegate-route").is_empty());
     assert_eq!(without_default.host().reroutes(), 1, "and Envoy, which may have believed it, chooses again");
 }
 

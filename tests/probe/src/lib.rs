@@ -32,7 +32,6 @@ impl Filter for Probe {
         config
     }
 
-    #[expect(clippy::panic, reason = "trapping on demand is what it is for")]
     fn on_request(&self, (): &mut (), exchange: &mut Exchange, _: &dyn Host) -> Flow {
         assert!(exchange.request().first("x-probe-trap").is_none(), "the probe was told to trap");
         let Some(cluster) = exchange.request().first("x-probe-call") else { return Flow::Continue };

@@ -58,7 +58,7 @@ fn edits_are_seen_at_once_and_handed_over_once() {
     headers.append(&name("x"), &value("5"));
     assert_eq!(values(&headers, "x"), [b"4", b"5"]);
     headers.remove(&name("x"));
-    assert_eq!(values(&headers, "x"), [b"".as_slice(); 0]);
+    assert!(values(&headers, "x").is_empty());
     assert_eq!(headers.take_pending().count(), 4);
     assert_eq!(headers.take_pending().count(), 0);
     headers.append(&name("x"), &value("6"));
