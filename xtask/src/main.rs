@@ -1,2 +1,63 @@
-//! Placeholder
-fn main() {}
+//! `cargo xtask <word>`: one word per job of working on Tidegate.
+
+mod bench;
+mod build;
+mod lint;
+mod paths;
+mod process;
+mod setup;
+mod staging;
+mod test;
+mod up;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser, Debug)]
+#[command(name = "cargo xtask", about, long_about = None, disable_help_subcommand = true)]
+/// Builds, runs, tests and measures Tidegate's filters.
+struct Cli {
+    #[command(subcommand)]
+    word: Word,
+}
+
+#[derive(Subcommand, Debug)]
+enum Word {
+    /// Make ready what the other words need: wasm32's standard library, Envoy, Node, wasm-opt.
+    Setup(setup::Setup),
+    /// Compile the filters to target/wasm/tidegate_<filter>.wasm.
+    Build(build::Build),
+    /// Run all four filters in a real Envoy, with requests to try.
+    Up(up::Up),
+    /// Run the tests.
+    Test(test::Test),
+    /// Check formatting, lints, documentation, who depends on whom, sizes and links.
+    Lint(lint::Lint),
+    /// Measure what each filter adds to a request.
+    Bench(bench::Bench),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().word {
+        Word::Setup(setup) => setup.run(),
+        Word::Build(build) => build.run().map(|_| ()),
+        Word::Up(up) => up.run(),
+        Word::Test(test) => test.run(),
+        Word::Lint(lint) => lint.run(),
+        Word::Bench(bench) => bench.run(),
+    };
+    finish(done)
+}
+
+fn finish(done: Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

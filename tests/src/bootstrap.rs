@@ -1,0 +1,180 @@
+//! Envoy bootstraps: made for a list of filters, or read from a file and made to fit a test.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::tools;
+use crate::upstream::Upstreams;
+
+/// How a filter's configuration is handed to it; it must not notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As fields, which Envoy turns into JSON.
+    Struct,
+    /// As a text.
+    StringValue,
+}
+
+/// A bootstrap with these filters (name and configuration) in front of the upstreams, on ports of the kernel's choice.
+pub fn with_filters(filters: &[(&str, &Value)], upstreams: &Upstreams, form: Form) -> Result<Value> {
+    let mut http_filters = Vec::new();
+    for (name, configuration) in filters {
+        http_filters.push(wasm_filter(name, configuration, form)?);
+    }
+    http_filters.push(typed("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router"));
+    let route = |name: &str, condition: Value| json!({"name": name, "match": condition, "route": {"cluster": name}});
+    let beta = json!({"name": "x-tidegate-route", "string_match": {"exact": "beta"}});
+    let manager = json!({
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "ingress",
+        // Without it Envoy takes `source.address` from the X-Forwarded-For that a client sent.
+        "use_remote_address": true,
+        "common_http_protocol_options": {"max_headers_count": 2000},
+        "http_filters": http_filters,
+        "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+            route("beta", json!({"prefix": "/", "headers": [beta]})),
+            route("stable", json!({"prefix": "/"})),
+        ]}]},
+    });
+    Ok(json!({
+        "admin": {"address": address(loopback())},
+        "stats_config": {"stats_tags": stats_tags(filters)},
+        "static_resources": {
+            "listeners": [{
+                "name": "http",
+                "address": address(loopback()),
+                "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+            }],
+            "clusters": [cluster("stable", upstreams.stable), cluster("beta", upstreams.beta)],
+        },
+    }))
+}
+
+/// Reads a bootstrap written by hand, in YAML or JSON.
+pub fn read(file: &Path) -> Result<Value> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    serde_saphyr::from_str(&text).with_context(|| format!("reading {}", file.display()))
+}
+
+/// Makes a bootstrap of `envoy-config/` fit: ports of the kernel's choice, the clusters `stable` and `beta` at the
+/// upstreams, the modules of this build.
+pub fn fit(bootstrap: &mut Value, upstreams: &Upstreams) -> Result<()> {
+    free_ports(bootstrap)?;
+    use_upstreams(bootstrap, upstreams)?;
+    each_string(bootstrap, &mut |text| {
+        if let Some(module) = text.strip_prefix("target/wasm/") {
+            *text = tools::modules_dir().join(module).display().to_string();
+        }
+    });
+    Ok(())
+}
+
+/// Admin and listeners get ports of the kernel's choice.
+pub fn free_ports(bootstrap: &mut Value) -> Result<()> {
+    bootstrap["admin"]["address"] = address(loopback());
+    let listeners = bootstrap["static_resources"]["listeners"].as_array_mut().context("the bootstrap has no listeners")?;
+    for listener in listeners {
+        listener["address"] = address(loopback());
+    }
+    Ok(())
+}
+
+/// Clusters named `stable` and `beta` get the upstreams as their endpoints.
+pub fn use_upstreams(bootstrap: &mut Value, upstreams: &Upstreams) -> Result<()> {
+    let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().context("the bootstrap has no clusters")?;
+    for cluster in clusters {
+        let place = match cluster["name"].as_str() {
+            Some("stable") => upstreams.stable,
+            Some("beta") => upstreams.beta,
+            _ => continue,
+        };
+        let Some(endpoint) = cluster.pointer_mut("/load_assignment/endpoints/0/lb_endpoints/0/endpoint") else {
+            bail!("the cluster {} has no endpoint to replace", cluster["name"]);
+        };
+        endpoint["address"] = address(place);
+    }
+    Ok(())
+}
+
+fn each_string(value: &mut Value, change: &mut impl FnMut(&mut String)) {
+    match value {
+        Value::String(text) => change(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| each_string(item, change)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| each_string(field, change)),
+        _ => {}
+    }
+}
+
+fn wasm_filter(name: &str, configuration: &Value, form: Form) -> Result<Value> {
+    let configuration = match form {
+        Form::Struct => json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": configuration}),
+        Form::StringValue => {
+            json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration.to_string()})
+        }
+    };
+    Ok(json!({
+        "name": format!("tidegate.{name}"),
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
+            "config": {
+                "name": name,
+                "root_id": name,
+                "failure_policy": "FAIL_CLOSED",
+                "vm_config": {
+                    "vm_id": format!("tidegate.{name}"),
+                    "runtime": "envoy.wasm.runtime.v8",
+                    "code": {"local": {"filename": tools::module(name)?}},
+                },
+                "configuration": configuration,
+            },
+        },
+    }))
+}
+
+/// One per label of a telemetry filter: they take `code=.=2xx;.;` out of a metric's name and make it a label.
+fn stats_tags(filters: &[(&str, &Value)]) -> Vec<Value> {
+    let metrics = filters
+        .iter()
+        .filter(|(name, _)| *name == "telemetry")
+        .filter_map(|(_, configuration)| configuration["metrics"].as_array())
+        .flatten();
+    let mut labels: Vec<&String> =
+        metrics.filter_map(|metric| metric["labels"].as_object()).flat_map(|labels| labels.keys()).collect();
+    labels.sort_unstable();
+    labels.dedup();
+    let tag = |label: &String| json!({"tag_name": label, "regex": format!(r"({label}=\.=(.*?);\.;)")});
+    labels.into_iter().map(tag).collect()
+}
+
+fn cluster(name: &str, place: SocketAddr) -> Value {
+    json!({
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "2s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address(place)}}]}],
+        },
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "common_http_protocol_options": {"max_headers_count": 2000},
+            // HTTP/1.1 stays HTTP/1.1, gRPC stays HTTP/2.
+            "use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}},
+        }},
+    })
+}
+
+fn typed(name: &str, message: &str) -> Value {
+    json!({"name": name, "typed_config": {"@type": format!("type.googleapis.com/{message}")}})
+}
+
+fn address(place: SocketAddr) -> Value {
+    json!({"socket_address": {"address": place.ip().to_string(), "port_value": place.port()}})
+}
+
+fn loopback() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}

@@ -1,0 +1,61 @@
+//! A real Envoy as the target of scenarios.
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use tidegate_testkit::scenario::{Request, Response, Scenario, Target};
+
+use crate::bootstrap::{self, Form};
+use crate::client::{Connection, http2};
+use crate::envoy::Envoy;
+use crate::upstream::Upstreams;
+
+/// An Envoy with a scenario's filters. Each request has a connection of its own, so all workers take part.
+#[derive(Debug)]
+pub struct EnvoyTarget {
+    envoy: Envoy,
+    // Kept for as long as Envoy: it is what answers.
+    _upstreams: Upstreams,
+}
+
+impl EnvoyTarget {
+    /// Starts Envoy; the error of a refused configuration holds Envoy's log.
+    pub fn start(scenario: &Scenario, concurrency: u32, form: Form) -> Result<Self> {
+        let upstreams = Upstreams::start()?;
+        let filters: Vec<_> = scenario.filters().collect();
+        let bootstrap = bootstrap::with_filters(&filters, &upstreams, form)?;
+        Ok(Self { envoy: Envoy::start(&bootstrap, concurrency)?, _upstreams: upstreams })
+    }
+}
+
+impl Target for EnvoyTarget {
+    fn send(&mut self, request: &Request) -> Result<Response, String> {
+        let address = self.envoy.address();
+        let reply = match request.grpc {
+            true => http2(address, request),
+            false => Connection::open(address).and_then(|mut connection| connection.send(request)),
+        };
+        reply.map(Response::from).map_err(|error| format!("{error:#}\nEnvoy's log:\n{}", self.envoy.log()))
+    }
+
+    /// The only place that sleeps: Envoy's clock cannot be moved.
+    fn advance(&mut self, by: Duration) {
+        thread::sleep(by);
+    }
+
+    fn metric(&mut self, name: &str) -> u64 {
+        // An Envoy that does not answer has no metrics, which the comparison will show.
+        self.envoy.stat(name).unwrap_or(u64::MAX)
+    }
+
+    fn log(&mut self) -> String {
+        self.envoy.log()
+    }
+
+    /// An exchange is counted and logged a moment after its response has arrived; Envoy writes its log every second.
+    fn look_again(&mut self, looks: u32) -> bool {
+        thread::sleep(Duration::from_millis(20));
+        looks < 250
+    }
+}

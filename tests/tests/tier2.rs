@@ -1,0 +1,18 @@
+//! Tier 2: the real modules in real Envoys.
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+#[path = "tier2/bootstraps.rs"]
+mod bootstraps;
+#[path = "tier2/scenarios.rs"]
+mod scenarios;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(scenarios::trials());
+    trials.extend(bootstraps::trials());
+    libtest_mimic::run(&arguments, trials).exit_code()
+}

@@ -1,0 +1,186 @@
+//! `cargo xtask build`: compiles every filter to wasm32 and finishes each module to `target/wasm/tidegate_<filter>.wasm`.
+
+mod finish;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::setup::{self, WasmOpt, WasmStd};
+use crate::workspace::{self, Package};
+use crate::{paths, process, staging};
+
+#[derive(Args, Debug, Default)]
+pub(crate) struct Build {
+    /// Build this filter only, e.g. `auth` (may be given several times).
+    #[arg(long, value_name = "FILTER")]
+    only: Vec<String>,
+
+    /// Leave wasm-opt out: two seconds less per changed module, a larger module.
+    #[arg(long)]
+    no_opt: bool,
+}
+
+/// A finished module.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Module {
+    /// `tidegate_auth`.
+    pub(crate) name: String,
+    /// In bytes.
+    pub(crate) size: usize,
+    /// Of the finished file, in hexadecimal.
+    sha256: String,
+    /// The exports beside those that every module has.
+    callbacks: Vec<String>,
+    /// Of what the compiler made and how it was finished: the same again needs no work.
+    made_from: String,
+}
+
+impl Build {
+    /// Builds and prints a table.
+    pub(crate) fn run(&self) -> Result<Vec<Module>> {
+        let chosen = self.choose(workspace::members()?)?;
+        let wasm_std = setup::for_build()?;
+        let wasm_opt = if self.no_opt { None } else { Some(setup::for_optimising()?) };
+        let compiled = compile(&wasm_std, &chosen)?;
+
+        let _lock = staging::Lock::take("build")?;
+        let mut record = read_record();
+        let mut modules = Vec::new();
+        for (name, file) in compiled {
+            let module = finish(&name, &file, wasm_opt.as_ref(), record.get(&name))
+                .with_context(|| format!("{name} was compiled, but its module cannot be finished"))?;
+            record.insert(name, module.clone());
+            modules.push(module);
+        }
+        staging::write_file(&record_file(), &serde_json::to_vec_pretty(&record)?)?;
+        print(&modules);
+        Ok(modules)
+    }
+
+    fn choose(&self, members: Vec<Package>) -> Result<Vec<Package>> {
+        let all: Vec<Package> = members.into_iter().filter(|package| package.module().is_some()).collect();
+        if self.only.is_empty() {
+            return Ok(all);
+        }
+        let mut chosen = Vec::new();
+        for wanted in &self.only {
+            let plain = wanted.trim_start_matches("tidegate").trim_start_matches(['-', '_']).replace('_', "-");
+            let full = format!("tidegate-{plain}");
+            let Some(package) = all.iter().find(|package| package.name == full) else {
+                let names: Vec<&str> =
+                    all.iter().map(|package| package.name.trim_start_matches("tidegate-")).collect();
+                bail!("there is no filter `{wanted}`; there are: {}", names.join(", "));
+            };
+            chosen.push(package.clone());
+        }
+        Ok(chosen)
+    }
+}
+
+/// Compiles the packages in one call and returns their modules' names and files.
+fn compile(wasm_std: &WasmStd, packages: &[Package]) -> Result<BTreeMap<String, PathBuf>> {
+    let mut command = wasm_std.cargo("build")?;
+    command.args(["--release", "--lib", "--message-format=json-render-diagnostics"]);
+    for package in packages {
+        command.args(["--package", &package.name]);
+    }
+    let mut files = BTreeMap::new();
+    let status = process::each_line(&mut command, |line| {
+        if let Ok(Message { reason, filenames }) = serde_json::from_str(line)
+            && reason == "compiler-artifact"
+        {
+            for file in filenames.into_iter().filter(|file| file.extension().is_some_and(|it| it == "wasm")) {
+                let name = file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+                files.extend(name.map(|name| (name, file)));
+            }
+        }
+        false
+    })?;
+    process::check(&command, status)?;
+    let wanted: Vec<&str> = packages.iter().filter_map(Package::module).collect();
+    if let Some(missing) = wanted.iter().find(|name| !files.contains_key(**name)) {
+        bail!("cargo built no {missing}.wasm");
+    }
+    files.retain(|name, _| wanted.contains(&name.as_str()));
+    Ok(files)
+}
+
+/// A line of cargo's machine-readable output.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+}
+
+fn finish(name: &str, compiled: &Path, wasm_opt: Option<&WasmOpt>, before: Option<&Module>) -> Result<Module> {
+    let raw = fs::read(compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
+    let target = paths::wasm_dir().join(format!("{name}.wasm"));
+    let made_from = recipe(&raw, wasm_opt)?;
+    if let Some(before) = before
+        && before.made_from == made_from
+        && fs::read(&target).is_ok_and(|bytes| hex(&Sha256::digest(bytes)) == before.sha256)
+    {
+        return Ok(before.clone());
+    }
+
+    let pruned = finish::prune(&raw)?;
+    let mut bytes = pruned.bytes;
+    if let Some(wasm_opt) = wasm_opt {
+        println!("  optimising {name}");
+        let (from, to) = (paths::wasm_dir().join(format!(".{name}.in")), paths::wasm_dir().join(format!(".{name}.out")));
+        staging::write_file(&from, &bytes)?;
+        wasm_opt.optimise(&from, &to)?;
+        bytes = fs::read(&to)?;
+        fs::remove_file(&from)?;
+        fs::remove_file(&to)?;
+    }
+    verify::verify(&bytes, &pruned.callbacks)?;
+    staging::write_file(&target, &bytes)?;
+    let sha256 = hex(&Sha256::digest(&bytes));
+    Ok(Module { name: name.to_owned(), size: bytes.len(), sha256, callbacks: pruned.callbacks, made_from })
+}
+
+/// What a finished module depends on: the compiled one, wasm-opt's options, and this program.
+fn recipe(raw: &[u8], wasm_opt: Option<&WasmOpt>) -> Result<String> {
+    let mut hash = Sha256::new();
+    hash.update(raw);
+    if let Some(wasm_opt) = wasm_opt {
+        hash.update(wasm_opt.identity()?);
+    }
+    let program = fs::metadata(std::env::current_exe()?)?;
+    let changed = program.modified()?.duration_since(std::time::UNIX_EPOCH)?;
+    hash.update(format!("{} {}", program.len(), changed.as_nanos()));
+    Ok(hex(&hash.finalize()))
+}
+
+fn read_record() -> BTreeMap<String, Module> {
+    // Only spares work: unreadable is as good as absent.
+    let bytes = fs::read(record_file()).unwrap_or_default();
+    serde_json::from_slice(&bytes).unwrap_or_default()
+}
+
+fn record_file() -> PathBuf {
+    paths::wasm_dir().join("modules.json")
+}
+
+fn print(modules: &[Module]) {
+    let width = modules.iter().map(|module| module.name.len()).max().unwrap_or(0) + ".wasm".len();
+    println!("\nmodules in {}:", paths::shown(&paths::wasm_dir()));
+    for module in modules {
+        let (file, size) = (format!("{}.wasm", module.name), module.size as f64 / 1024.0);
+        println!("  {file:<width$}  {size:>6.1} KiB  sha256 {}", module.sha256);
+        println!("  {:<width$}  keeps {}", "", module.callbacks.join(", "));
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,108 @@
+//! Finishes a compiled module: keeps the exports that its filter uses and drops the rest, with all that only they
+//! reach. A host crosses into the VM for every callback that is exported, so an unused one costs on each request.
+//!
+//! The filter lists its callbacks in the custom section `tidegate.callbacks`, which `export_filter!` writes.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result, bail};
+use walrus::{Module, ModuleConfig};
+
+/// The list of callbacks: names, each followed by a line feed.
+const SECTION: &str = "tidegate.callbacks";
+
+/// What every module exports: its memory, how the host allocates in it, its start, the ABI's version, and the life of
+/// contexts.
+pub(super) const ALWAYS: [&str; 7] = [
+    "memory",
+    "malloc",
+    "_initialize",
+    "proxy_abi_version_0_2_1",
+    "proxy_on_context_create",
+    "proxy_on_configure",
+    "proxy_on_delete",
+];
+
+/// Our own implementations of callbacks carry this instead of `proxy_on_` and replace the SDK's.
+const OWN: &str = "tidegate_on_";
+const SDK: &str = "proxy_on_";
+
+/// A module without what its filter does not use.
+pub(super) struct Pruned {
+    pub(super) bytes: Vec<u8>,
+    /// The callbacks kept beside [`ALWAYS`], in alphabetical order.
+    pub(super) callbacks: Vec<String>,
+}
+
+/// Prunes a compiled module.
+pub(super) fn prune(raw: &[u8]) -> Result<Pruned> {
+    // Names and producers are for debuggers, and half of the file.
+    let mut config = ModuleConfig::new();
+    config.generate_name_section(false).generate_producers_section(false).generate_dwarf(false);
+    let mut module = config.parse(raw).context("the compiled module does not parse")?;
+
+    let callbacks = listed(&mut module)?;
+    replace_by_own(&mut module, &callbacks);
+    let kept: BTreeSet<&str> = ALWAYS.into_iter().chain(callbacks.iter().map(String::as_str)).collect();
+    let unused: Vec<_> = module
+        .exports
+        .iter()
+        .filter(|export| !kept.contains(export.name.as_str()))
+        .map(|export| export.id())
+        .collect();
+    for id in unused {
+        module.exports.delete(id);
+    }
+    let missing: Vec<&str> =
+        kept.into_iter().filter(|name| !module.exports.iter().any(|export| export.name == *name)).collect();
+    if !missing.is_empty() {
+        bail!("the module lists callbacks or needs exports that it does not have: {}", missing.join(", "));
+    }
+    walrus::passes::gc::run(&mut module);
+    Ok(Pruned { bytes: module.emit_wasm(), callbacks: callbacks.into_iter().collect() })
+}
+
+/// Takes the section off and returns what it lists beside [`ALWAYS`].
+fn listed(module: &mut Module) -> Result<BTreeSet<String>> {
+    let mut text = Vec::new();
+    let mut found = false;
+    while let Some(section) = module.customs.remove_raw(SECTION) {
+        text.extend(section.data);
+        found = true;
+    }
+    if !found {
+        bail!(
+            "it has no section `{SECTION}`: a filter's crate says `tidegate_proxy_host::export_filter!(ItsFilter);` \
+             in its lib.rs"
+        );
+    }
+    let text = String::from_utf8(text).with_context(|| format!("its section `{SECTION}` is not UTF-8"))?;
+    let names = text.split('\n').filter(|name| !name.is_empty() && !ALWAYS.contains(name));
+    let names: BTreeSet<String> = names.map(str::to_owned).collect();
+    if let Some(other) = names.iter().find(|name| !name.starts_with(SDK)) {
+        bail!("its section `{SECTION}` lists `{other}`, which is no proxy-wasm callback");
+    }
+    Ok(names)
+}
+
+/// Gives our implementations of the wanted callbacks the names that the host calls.
+fn replace_by_own(module: &mut Module, callbacks: &BTreeSet<String>) {
+    let own: Vec<_> = module
+        .exports
+        .iter()
+        .filter_map(|export| Some((export.id(), format!("{SDK}{}", export.name.strip_prefix(OWN)?))))
+        .collect();
+    for (id, name) in own {
+        if !callbacks.contains(&name) && !ALWAYS.contains(&name.as_str()) {
+            continue;
+        }
+        let replaced = module.exports.iter().find(|export| export.name == name).map(|export| export.id());
+        if let Some(replaced) = replaced {
+            module.exports.delete(replaced);
+        }
+        module.exports.get_mut(id).name = name;
+    }
+}
+
+#[cfg(test)]
+mod tests;

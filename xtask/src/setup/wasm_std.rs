@@ -1,0 +1,269 @@
+//! The standard library for wasm32-unknown-unknown, by the first way that works. Three ways stay because machines exist
+//! where only one of them does: rustup's server out of reach, no rustup at all, no matching source.
+//!
+//! The choice is kept in `target/tools/wasm-std.json`; [`WasmStd::cargo`] is what every wasm32 build goes through.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::{debian, rust_src};
+use crate::{paths, process, staging, workspace};
+
+/// The only target that modules and wasm tests are built for.
+pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+
+/// A way to the standard library.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Via {
+    /// The first of the others that works.
+    Auto,
+    /// The target is in the compiler's own folder already, or rustup adds it.
+    Rustup,
+    /// Built from the compiler's own source: in its folder already, from rustup, or from Debian's package.
+    RustSrc,
+    /// As `rust-src`, with Debian's package of exactly the compiler's version only.
+    RustSrcDebian,
+    /// Debian's own compiler, cargo, source and linker, unpacked below `target/tools`; nothing is installed.
+    Distro,
+}
+
+/// How to build for wasm32.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct WasmStd {
+    via: Via,
+    /// One line for people.
+    how: String,
+    /// Whether the user asked for this way by name.
+    forced: bool,
+    /// `rustc -vV` of the machine's compiler when this was decided.
+    machine_rustc: String,
+    /// What must still be there for the choice to hold.
+    needs: Vec<PathBuf>,
+    /// A cargo other than the machine's.
+    cargo: Option<PathBuf>,
+    /// A compiler other than the machine's.
+    rustc: Option<PathBuf>,
+    /// Shared libraries of that cargo and compiler.
+    libraries: Option<PathBuf>,
+    /// The standard library's source, where it has to be built with the module.
+    source: Option<PathBuf>,
+    /// A linker, where the compiler comes without.
+    linker: Option<PathBuf>,
+}
+
+impl fmt::Display for WasmStd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.how)?;
+        if self.forced {
+            f.write_str(" (asked for; `cargo xtask setup --via auto` chooses again)")?;
+        }
+        Ok(())
+    }
+}
+
+impl WasmStd {
+    /// The recorded choice if it still holds, else a new one. `via` asks for a certain way.
+    pub(crate) fn prepare(via: Option<Via>) -> Result<WasmStd> {
+        if let Some(found) = WasmStd::find()?
+            && via.is_none_or(|via| via == found.via && found.forced)
+        {
+            return Ok(found);
+        }
+        let forced = via.filter(|via| *via != Via::Auto);
+        let mut found = match forced {
+            Some(way) => WasmStd::take(way)?,
+            None => WasmStd::first_that_works()?,
+        };
+        found.forced = forced.is_some();
+        let text = serde_json::to_vec_pretty(&found)?;
+        staging::write_file(&state_file(), &text)?;
+        Ok(found)
+    }
+
+    /// The recorded choice, if it still holds.
+    pub(crate) fn find() -> Result<Option<WasmStd>> {
+        let Ok(text) = fs::read(state_file()) else { return Ok(None) };
+        let Ok(found) = serde_json::from_slice::<WasmStd>(&text) else { return Ok(None) };
+        let holds = found.machine_rustc == machine_rustc()? && found.needs.iter().all(|path| path.exists());
+        Ok(holds.then_some(found))
+    }
+
+    fn first_that_works() -> Result<WasmStd> {
+        let mut failures = String::new();
+        for way in [Via::Rustup, Via::RustSrc, Via::Distro] {
+            match WasmStd::take(way) {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    println!("  {way:?} did not work ({}); trying the next way", error.root_cause());
+                    failures.push_str(&format!("\n- {way:?}: {error:#}"));
+                }
+            }
+        }
+        bail!(
+            "no way to the standard library for {TARGET} worked.\n\
+             With rustup, `rustup target add {TARGET}` has to succeed; on Debian, apt has to reach its servers.{failures}"
+        )
+    }
+
+    fn take(way: Via) -> Result<WasmStd> {
+        let mut found = match way {
+            Via::Auto => return WasmStd::first_that_works(),
+            Via::Rustup => return rustup(),
+            Via::RustSrc | Via::RustSrcDebian => {
+                let (source, from) = rust_src::prepare(way == Via::RustSrcDebian)?;
+                let how = format!("built with each module from rust-src ({from})");
+                WasmStd { source: Some(source.clone()), needs: vec![source], ..WasmStd::plain(way, how)? }
+            }
+            Via::Distro => {
+                let set = debian::prepare()?;
+                let how = format!("built with each module by Debian's rustc-web {} ({})", set.version, set.from);
+                WasmStd {
+                    needs: vec![set.cargo.clone(), set.rustc.clone(), set.source.clone(), set.linker.clone()],
+                    cargo: Some(set.cargo),
+                    rustc: Some(set.rustc),
+                    libraries: set.libraries,
+                    source: Some(set.source),
+                    linker: Some(set.linker),
+                    ..WasmStd::plain(way, how)?
+                }
+            }
+        };
+        if found.linker.is_none() {
+            found.linker = other_linker()?;
+        }
+        found.try_out()?;
+        Ok(found)
+    }
+
+    fn plain(via: Via, how: String) -> Result<WasmStd> {
+        Ok(WasmStd {
+            via,
+            how,
+            forced: false,
+            machine_rustc: machine_rustc()?,
+            needs: Vec::new(),
+            cargo: None,
+            rustc: None,
+            libraries: None,
+            source: None,
+            linker: None,
+        })
+    }
+
+    /// `cargo <word> --target wasm32-unknown-unknown` with all that the chosen way needs.
+    pub(crate) fn cargo(&self, word: &str) -> Result<Command> {
+        let mut command = match &self.cargo {
+            Some(cargo) => {
+                let mut command = Command::new(cargo);
+                command.current_dir(paths::repo_root());
+                command
+            }
+            None => workspace::cargo(),
+        };
+        command.args([word, "--target", TARGET]);
+        if let Some(rustc) = &self.rustc {
+            command.env("RUSTC", rustc);
+            // The machine's cargo left these for its own compiler.
+            command.env_remove("RUSTC_WRAPPER").env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTDOC");
+        }
+        if let Some(libraries) = &self.libraries {
+            process::prepend(&mut command, "LD_LIBRARY_PATH", libraries)?;
+        }
+        if let Some(source) = &self.source {
+            // Building std is an unstable feature of cargo: the first variable permits it in a stable one, the second
+            // (the only way to name a folder outside the compiler's own) says where the source is.
+            command.arg("-Zbuild-std=std,panic_abort");
+            command.env("RUSTC_BOOTSTRAP", "1").env("__CARGO_TESTS_ONLY_SRC_ROOT", source);
+        }
+        if let Some(linker) = &self.linker {
+            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+        }
+        Ok(command)
+    }
+
+    /// Whether `cargo clippy` can be had for this way: Debian's set has none.
+    pub(crate) fn has_clippy(&self) -> bool {
+        self.cargo.is_none()
+    }
+
+    /// Builds a module of one function. In cargo's usual folder, so that the standard library is built only once.
+    fn try_out(&self) -> Result<()> {
+        let folder = paths::tools_dir().join("wasm-std-check");
+        let manifest = folder.join("Cargo.toml");
+        let profile = "[profile.release]\nopt-level = 3\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"\nstrip = \"debuginfo\"";
+        let package = "[package]\nname = \"wasm-std-check\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\npath = \"lib.rs\"";
+        staging::write_file(&manifest, format!("{package}\n{profile}\n[workspace]\n").as_bytes())?;
+        let source = "#[unsafe(no_mangle)]\npub extern \"C\" fn f(n: usize) -> usize { vec![1; n].iter().sum() }\n";
+        staging::write_file(&folder.join("lib.rs"), source.as_bytes())?;
+        let mut command = self.cargo("build")?;
+        command.args(["--release", "--manifest-path"]).arg(&manifest);
+        process::quietly("building the standard library for wasm32", &mut command, Duration::from_secs(900))?;
+        Ok(())
+    }
+}
+
+/// Way 1.
+fn rustup() -> Result<WasmStd> {
+    let sysroot = sysroot()?;
+    let library = sysroot.join("lib/rustlib").join(TARGET).join("lib");
+    let mut how = "already beside the compiler";
+    if !has_std(&library) {
+        let rustup = process::on_path("rustup").context("rustup is not installed")?;
+        let mut command = Command::new(rustup);
+        command.current_dir(paths::repo_root()).args(["target", "add", TARGET]);
+        process::quietly("rustup target add", &mut command, Duration::from_secs(180))?;
+        how = "added by rustup";
+    }
+    if !has_std(&library) {
+        bail!("`rustup target add` left nothing in {}: is this compiler rustup's own?", library.display());
+    }
+    let mut found = WasmStd::plain(Via::Rustup, how.to_owned())?;
+    found.needs = vec![library];
+    found.linker = other_linker()?;
+    Ok(found)
+}
+
+fn has_std(library: &Path) -> bool {
+    let Ok(files) = fs::read_dir(library) else { return false };
+    files.flatten().any(|file| {
+        let name = file.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("libstd-") && name.ends_with(".rlib")
+    })
+}
+
+/// rustup's compilers bring `rust-lld`; distributions' ones expect the system's.
+fn other_linker() -> Result<Option<PathBuf>> {
+    let sysroot = sysroot()?;
+    let host = machine_rustc()?.lines().find_map(|line| line.strip_prefix("host: ").map(str::to_owned));
+    let own = host.map(|host| sysroot.join("lib/rustlib").join(host).join("bin/rust-lld"));
+    if own.is_some_and(|own| own.exists()) || process::on_path("rust-lld").is_some() {
+        return Ok(None);
+    }
+    let names = std::iter::once("wasm-ld".to_owned()).chain((15..40).rev().map(|n| format!("wasm-ld-{n}")));
+    let linker = names.filter_map(|name| process::on_path(&name)).next();
+    linker.map(Some).context("this compiler has no linker for wasm: install LLVM's (on Debian, `apt-get install lld`)")
+}
+
+/// The compiler's own folder.
+pub(super) fn sysroot() -> Result<PathBuf> {
+    let text = process::output(workspace::rustc().args(["--print", "sysroot"]))?;
+    Ok(PathBuf::from(text.trim()))
+}
+
+/// `rustc -vV` of the machine's compiler.
+pub(super) fn machine_rustc() -> Result<String> {
+    process::output(workspace::rustc().arg("-vV"))
+}
+
+fn state_file() -> PathBuf {
+    paths::tools_dir().join("wasm-std.json")
+}

@@ -1,0 +1,84 @@
+//! What `cargo metadata` says about the workspace: its members, what they build and what they depend on.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::{paths, process};
+
+/// A member of the workspace.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Package {
+    /// Its name, e.g. `tidegate-auth`.
+    pub(crate) name: String,
+    manifest_path: PathBuf,
+    /// What it declares to depend on.
+    pub(crate) dependencies: Vec<Dependency>,
+    targets: Vec<Target>,
+}
+
+/// A line of a `[dependencies]` table.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Dependency {
+    /// The package's name.
+    pub(crate) name: String,
+    /// `None` for an ordinary one, else `dev` or `build`.
+    pub(crate) kind: Option<String>,
+    /// The `cfg(…)` that it is declared under.
+    pub(crate) target: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+impl Package {
+    /// Its folder, relative to the workspace's root and with forward slashes, e.g. `filters/auth`.
+    pub(crate) fn folder(&self) -> String {
+        let folder = self.manifest_path.parent().unwrap_or(Path::new(""));
+        let inside = folder.strip_prefix(paths::repo_root()).unwrap_or(folder);
+        inside.to_string_lossy().replace('\\', "/")
+    }
+
+    /// The name of its module without `.wasm`, if it builds one.
+    pub(crate) fn module(&self) -> Option<&str> {
+        let target = self.targets.iter().find(|target| target.kind.iter().any(|kind| kind == "cdylib"))?;
+        Some(&target.name)
+    }
+
+    /// Whether it has tests for wasm32.
+    pub(crate) fn has_wasm_tests(&self) -> bool {
+        self.dependencies.iter().any(|dependency| dependency.name == "wasm-bindgen-test")
+    }
+}
+
+/// The cargo that runs us, or the one on `PATH`.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(paths::repo_root());
+    command
+}
+
+/// The compiler that cargo would use.
+pub(crate) fn rustc() -> Command {
+    let mut command = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    command.current_dir(paths::repo_root());
+    command
+}
+
+/// All members.
+pub(crate) fn members() -> Result<Vec<Package>> {
+    let text = process::output(cargo().args(["metadata", "--format-version", "1", "--no-deps"]))
+        .context("the workspace's Cargo.toml files cannot be read")?;
+    let metadata: Metadata = serde_json::from_str(&text).context("`cargo metadata` printed something unexpected")?;
+    Ok(metadata.packages)
+}
