@@ -1,5 +1,7 @@
 //! A fake host: the real pipeline over a host made of maps.
 
+mod replay;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -10,6 +12,8 @@ use tidegate_filter_api::{
 };
 use tidegate_proxy_host::pipeline::{Plugin, Stream, Verdict};
 use tidegate_proxy_host::{Map, Wire};
+
+pub use replay::replay_folder;
 
 /// Header pairs, in order.
 pub type Pairs = Vec<(String, Vec<u8>)>;
@@ -357,6 +361,10 @@ impl<F: Filter> Worker<F> {
             .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
             .into();
         pairs.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())));
+        self.send_pairs(pairs)
+    }
+
+    fn send_pairs(&self, pairs: Pairs) -> (Outcome, Exchange<F>) {
         *self.host.request.borrow_mut() = pairs;
         // Filter state belongs to one exchange.
         for property in [Property::PRINCIPAL, Property::ROUTE] {

@@ -97,7 +97,11 @@ impl Decode for Metric {
         let labels = object.get("labels").map_or(Some(Vec::new()), |cursor| {
             let labels: Vec<Option<Label>> =
                 cursor.entries()?.map(|(name, cursor)| label(name, cursor)).collect();
-            labels.into_iter().collect()
+            labels.into_iter().collect::<Option<Vec<Label>>>().map(|mut labels| {
+                // A Struct's members arrive in any order: sorted, a series has one name whoever wrote it.
+                labels.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+                labels
+            })
         });
         object.finish();
         let (name, kind) = (name?, kind?);

@@ -71,7 +71,7 @@ fn define(kind: Kind, name: &str, host: &dyn Host) -> Option<MetricId> {
     host.define_metric(kind, name).ok()
 }
 
-/// `route=.=stable;.;method=.=GET;.;shop_requests_total`: Envoy's `stats_tags` (in Istio, `extraStatTags`) make labels
+/// `method=.=GET;.;route=.=stable;.;shop_requests_total`: Envoy's `stats_tags` (in Istio, `extraStatTags`) make labels
 /// of it and leave the metric's name.
 fn series_name(metric: &Metric, write_value: impl Fn(&Label, &mut String)) -> String {
     let mut name = String::with_capacity(128);

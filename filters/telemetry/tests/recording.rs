@@ -20,7 +20,7 @@ fn exchange(worker: &Worker<Telemetry>, method: &str, headers: &[(&str, &[u8])],
 
 fn total(worker: &Worker<Telemetry>, method: &str, code: &str, tenant: &str) -> i64 {
     worker.host().metric(&format!(
-        "route=.=stable;.;method=.={method};.;code=.={code};.;tenant=.={tenant};.;shop_requests_total"
+        "code=.={code};.;method=.={method};.;route=.=stable;.;tenant=.={tenant};.;shop_requests_total"
     ))
 }
 
@@ -76,7 +76,7 @@ fn a_request_that_never_had_headers_is_counted_too() {
     exchange.end(Some(400), Duration::ZERO);
     assert_eq!(
         worker.host().metric(
-            "route=.=unknown;.;method=.=unknown;.;code=.=4xx;.;tenant=.=unknown;.;shop_requests_total"
+            "code=.=4xx;.;method=.=unknown;.;route=.=unknown;.;tenant=.=unknown;.;shop_requests_total"
         ),
         1
     );

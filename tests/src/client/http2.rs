@@ -36,14 +36,7 @@ impl Multiplexed {
     /// Connects.
     pub fn open(address: SocketAddr) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let sender = runtime.block_on(timeout(LIMIT, async {
-            let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
-            stream.set_nodelay(true)?;
-            let (sender, connection) = protocol::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-            // Its end shows in the requests.
-            tokio::spawn(async move { drop(connection.await) });
-            anyhow::Ok(sender)
-        }))??;
+        let sender = runtime.block_on(async { timeout(LIMIT, handshake(address)).await })??;
         Ok(Self { runtime, sender })
     }
 
@@ -71,6 +64,15 @@ impl Multiplexed {
             Ok(replies)
         })
     }
+}
+
+async fn handshake(address: SocketAddr) -> Result<protocol::SendRequest<Body>> {
+    let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = protocol::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+    // Its end shows in the requests.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
 }
 
 fn build(request: &Request, trailers: Option<HeaderMap>) -> Result<hyper::Request<Body>> {

@@ -1,0 +1,147 @@
+//! Scenario files on the fake host: the same that real Envoys replay.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tidegate_filter_api::{Filter, Property};
+use tidegate_proxy_host::pipeline::Plugin;
+
+use super::{FakeHost, Outcome, Pairs, Worker};
+use crate::scenario::{Request, Response, Scenario, Target, refusal, run, shown};
+
+/// Replays every scenario file of a folder under `tests/scenarios` on `F`.
+///
+/// # Panics
+/// With every mismatch, if something is not as the files say, or if there is no file.
+pub fn replay_folder<F: Filter>(folder: &str) {
+    capture_log();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios").join(folder);
+    let files = std::fs::read_dir(&path).expect("the folder is there");
+    let mut files: Vec<_> = files.map(|entry| entry.expect("it can be listed").path()).collect();
+    files.sort_unstable();
+    assert!(!files.is_empty(), "no scenario in {}", path.display());
+    let failures: Vec<String> = files.iter().filter_map(|file| replay::<F>(file).err()).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn replay<F: Filter>(file: &Path) -> Result<(), String> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+    let scenario = Scenario::parse(&text).map_err(|error| format!("{name}: {error}"))?;
+    let mut filters = scenario.filters();
+    let (Some((_, configuration)), None) = (filters.next(), filters.next()) else {
+        return Err(format!("{name}: one filter is expected in this folder"));
+    };
+    LOG.with_borrow_mut(String::clear);
+    let host = FakeHost::new();
+    let plugin = Plugin::<F>::configure(configuration.to_string().as_bytes(), &*host);
+    match (plugin, scenario.refused.is_empty()) {
+        (Ok(plugin), true) => run(&name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) }),
+        (Err(errors), false) => refusal(&name, &scenario, &errors.to_string()),
+        (Ok(_), false) => Err(format!("{name}: a configuration that is to be refused was accepted")),
+        (Err(errors), true) => Err(format!("{name}: refused:\n{errors}")),
+    }
+}
+
+impl<F: Filter> Target for Worker<F> {
+    fn send(&mut self, request: &Request) -> Result<Response, String> {
+        let headers: Vec<(String, Vec<u8>)> = request
+            .headers
+            .iter()
+            .map(|(name, value)| (String::from_utf8_lossy(name).to_ascii_lowercase(), value.clone()))
+            .collect();
+        let mut pairs: Pairs = vec![
+            (":method".to_owned(), request.method.clone().into_bytes()),
+            (":path".to_owned(), request.path.clone()),
+            (":authority".to_owned(), request.host.clone().into_bytes()),
+        ];
+        pairs.extend(headers);
+        // Envoy chooses a route before the filters, and again when they ask it to.
+        self.host.set(Property::ROUTE_NAME, backend(&pairs).as_bytes());
+        let (outcome, exchange) = self.send_pairs(pairs);
+        let response = match outcome {
+            Outcome::Passed(upstream) => {
+                self.host.set(Property::ROUTE_NAME, backend(&upstream).as_bytes());
+                answered(&upstream, request.grpc)
+            }
+            Outcome::Replied(reply) => Response {
+                // To a gRPC request Envoy sends a local reply as a status in the headers.
+                status: if request.grpc { 200 } else { reply.status },
+                headers: reply
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
+                    .collect(),
+                body: reply.body.as_bytes().to_vec(),
+                grpc_status: request.grpc.then_some(reply.grpc_status as u32),
+                ..Response::default()
+            },
+            other => return Err(format!("{other:?}")),
+        };
+        exchange.end(Some(response.status), Duration::from_millis(1));
+        Ok(response)
+    }
+
+    fn advance(&mut self, by: Duration) {
+        self.host.advance(by);
+    }
+
+    fn metric(&mut self, name: &str) -> u64 {
+        let metrics = self.host.metrics.borrow();
+        // Envoy puts this in front of every name that a module defines.
+        let named = metrics.iter().filter(|metric| format!("wasmcustom.{}", metric.1).contains(name));
+        named.map(|metric| metric.2.unsigned_abs()).sum()
+    }
+
+    fn log(&mut self) -> String {
+        LOG.with_borrow(String::clone)
+    }
+}
+
+/// The backend that the routes of the tests' bootstraps choose.
+fn backend(headers: &Pairs) -> &'static str {
+    let beta = headers.iter().any(|(name, value)| name == "x-tidegate-route" && value == b"beta");
+    if beta { "beta" } else { "stable" }
+}
+
+fn answered(upstream: &Pairs, grpc: bool) -> Response {
+    let status = upstream.iter().find(|(name, _)| name == "x-echo-status");
+    let status = status.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok());
+    Response {
+        status: status.unwrap_or(200),
+        reached: Some(backend(upstream).to_owned()),
+        upstream_headers: upstream.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
+        grpc_status: grpc.then_some(0),
+        ..Response::default()
+    }
+}
+
+thread_local! {
+    static LOG: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+struct Capture;
+
+/// Each test runs on a thread of its own, and so does what it logs.
+fn capture_log() {
+    // Other tests of the program may have been faster; it is the same logger.
+    let _ = log::set_logger(&Capture);
+    log::set_max_level(log::LevelFilter::Info);
+}
+
+impl log::Log for Capture {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        LOG.with_borrow_mut(|log| {
+            log.push_str(&record.args().to_string());
+            log.push('\n');
+        });
+    }
+
+    fn flush(&self) {}
+}

@@ -1,0 +1,6 @@
+//! The scenario files that real Envoys replay, on the fake host.
+
+#[test]
+fn every_scenario_is_as_its_file_says() {
+    tidegate_testkit::fake::replay_folder::<tidegate_header_routing::HeaderRouting>("header-routing");
+}
