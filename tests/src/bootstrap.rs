@@ -12,7 +12,7 @@ use crate::upstream::Upstreams;
 /// How a filter's configuration is handed to it; it must not notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// As fields, which Envoy turns into JSON.
+    /// As fields, which Envoy hands on as a serialised `google.protobuf.Struct`.
     Struct,
     /// As a text.
     StringValue,

@@ -118,13 +118,11 @@ impl Apt {
         })
     }
 
-    /// A field of a package's newest version.
-    pub(super) fn field(&self, package: &str, field: &str) -> Result<String> {
-        let text = process::output(self.command("apt-cache").args(["show", "--no-all-versions", package]))
-            .with_context(|| format!("this machine's apt sources have no {package}"))?;
-        let start = format!("{field}: ");
-        let line = text.lines().find_map(|line| line.strip_prefix(&start));
-        Ok(line.with_context(|| format!("{package} has no field {field}"))?.to_owned())
+    /// The names of all that a package needs, directly or not, one on a line.
+    pub(super) fn all_dependencies(&self, package: &str) -> Result<String> {
+        let mut command = self.command("apt-cache");
+        command.args(["depends", "--recurse", "--important", package]);
+        process::output(&mut command).with_context(|| format!("this machine's apt sources have no {package}"))
     }
 
     /// Downloads packages (`name=version`) and unpacks them into `into`.

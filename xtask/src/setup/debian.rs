@@ -35,21 +35,21 @@ pub(super) fn prepare() -> Result<Set> {
         return Ok(set);
     }
     let mut apt = Apt::of_this_machine()?;
-    let lld = newest_lld(&apt)?;
+    let lld = matching_lld(&apt)?;
     staging::replace_dir(&kept, |partial| {
         apt.unpack_with_libraries(&["rustc-web", "cargo-web", "rust-web-src", &lld], partial)
     })?;
     locate(&kept.join("usr"), "unpacked")
 }
 
-/// `lld-22`: its version is that of the LLVM in rustc-web.
-fn newest_lld(apt: &Apt) -> Result<String> {
-    let depends = apt.field("rustc-web", "Depends")?;
-    let llvm = depends.split(['l', ' ', ',', '(']).find_map(|word| word.strip_prefix("vm"));
-    let number: String = match llvm {
-        Some(rest) => rest.chars().take_while(char::is_ascii_digit).collect(),
-        None => bail!("rustc-web depends on no libllvm: {depends}"),
-    };
+/// `lld-22`, where rustc-web is built on `libllvm22`: what one LLVM emitted, its own linker reads.
+fn matching_lld(apt: &Apt) -> Result<String> {
+    let needed = apt.all_dependencies("rustc-web")?;
+    let llvm = needed.lines().find_map(|line| line.trim().strip_prefix("libllvm"));
+    let number: String = llvm.unwrap_or("").chars().take_while(char::is_ascii_digit).collect();
+    if number.is_empty() {
+        bail!("this machine's apt sources have no rustc-web, or one that needs no libllvm");
+    }
     Ok(format!("lld-{number}"))
 }
 

