@@ -25,7 +25,8 @@ pub fn with_filters(filters: &[(&str, &Value)], upstreams: &Upstreams, form: For
         http_filters.push(wasm_filter(name, configuration, form)?);
     }
     http_filters.push(typed("envoy.filters.http.router", "envoy.extensions.filters.http.router.v3.Router"));
-    let route = |name: &str, condition: Value| json!({"name": name, "match": condition, "route": {"cluster": name}});
+    let route =
+        |name: &str, condition: Value| json!({"name": name, "match": condition, "route": {"cluster": name}});
     let beta = json!({"name": "x-tidegate-route", "string_match": {"exact": "beta"}});
     let manager = json!({
         "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
@@ -75,7 +76,9 @@ pub fn fit(bootstrap: &mut Value, upstreams: &Upstreams) -> Result<()> {
 /// Admin and listeners get ports of the kernel's choice.
 pub fn free_ports(bootstrap: &mut Value) -> Result<()> {
     bootstrap["admin"]["address"] = address(loopback());
-    let listeners = bootstrap["static_resources"]["listeners"].as_array_mut().context("the bootstrap has no listeners")?;
+    let listeners = bootstrap["static_resources"]["listeners"]
+        .as_array_mut()
+        .context("the bootstrap has no listeners")?;
     for listener in listeners {
         listener["address"] = address(loopback());
     }
@@ -84,14 +87,16 @@ pub fn free_ports(bootstrap: &mut Value) -> Result<()> {
 
 /// Clusters named `stable` and `beta` get the upstreams as their endpoints.
 pub fn use_upstreams(bootstrap: &mut Value, upstreams: &Upstreams) -> Result<()> {
-    let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().context("the bootstrap has no clusters")?;
+    let clusters =
+        bootstrap["static_resources"]["clusters"].as_array_mut().context("the bootstrap has no clusters")?;
     for cluster in clusters {
         let place = match cluster["name"].as_str() {
             Some("stable") => upstreams.stable,
             Some("beta") => upstreams.beta,
             _ => continue,
         };
-        let Some(endpoint) = cluster.pointer_mut("/load_assignment/endpoints/0/lb_endpoints/0/endpoint") else {
+        let Some(endpoint) = cluster.pointer_mut("/load_assignment/endpoints/0/lb_endpoints/0/endpoint")
+        else {
             bail!("the cluster {} has no endpoint to replace", cluster["name"]);
         };
         endpoint["address"] = address(place);
@@ -110,7 +115,9 @@ fn each_string(value: &mut Value, change: &mut impl FnMut(&mut String)) {
 
 fn wasm_filter(name: &str, configuration: &Value, form: Form) -> Result<Value> {
     let configuration = match form {
-        Form::Struct => json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": configuration}),
+        Form::Struct => {
+            json!({"@type": "type.googleapis.com/google.protobuf.Struct", "value": configuration})
+        }
         Form::StringValue => {
             json!({"@type": "type.googleapis.com/google.protobuf.StringValue", "value": configuration.to_string()})
         }
@@ -122,7 +129,7 @@ fn wasm_filter(name: &str, configuration: &Value, form: Form) -> Result<Value> {
             "config": {
                 "name": name,
                 "root_id": name,
-                "failure_policy": "FAIL_CLOSED",
+                "failure_policy": "FAIL_RELOAD",
                 "vm_config": {
                     "vm_id": format!("tidegate.{name}"),
                     "runtime": "envoy.wasm.runtime.v8",
@@ -149,7 +156,8 @@ fn stats_tags(filters: &[(&str, &Value)]) -> Vec<Value> {
     labels.into_iter().map(tag).collect()
 }
 
-fn cluster(name: &str, place: SocketAddr) -> Value {
+/// A cluster of one static endpoint.
+pub fn cluster(name: &str, place: SocketAddr) -> Value {
     json!({
         "name": name,
         "type": "STATIC",

@@ -89,7 +89,10 @@ impl Envoy {
         let address = |status: &Value| {
             let socket = &status["local_address"]["socket_address"];
             let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
-            Some((status["name"].as_str()?.to_owned(), SocketAddr::new(socket["address"].as_str()?.parse().ok()?, port)))
+            Some((
+                status["name"].as_str()?.to_owned(),
+                SocketAddr::new(socket["address"].as_str()?.parse().ok()?, port),
+            ))
         };
         let listeners: Vec<_> = statuses.iter().filter_map(address).collect();
         if listeners.is_empty() {
@@ -144,6 +147,11 @@ impl Envoy {
     /// The sum of the counters and gauges whose name contains `part`.
     pub fn stat(&self, part: &str) -> Result<u64> {
         Ok(self.stats()?.iter().filter(|(name, _)| name.contains(part)).map(|(_, value)| value).sum())
+    }
+
+    /// The counter or gauge of exactly this name; 0 if there is none.
+    pub fn stat_named(&self, name: &str) -> Result<u64> {
+        Ok(self.stats()?.iter().find(|(other, _)| other == name).map_or(0, |(_, value)| *value))
     }
 
     /// Everything logged so far.

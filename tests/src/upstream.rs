@@ -19,6 +19,9 @@ use tidegate_testkit::scenario::shown;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+/// More than Envoy lets through.
+const MOST_HEADERS: usize = 4_000;
+
 /// The backends `stable` and `beta`, each speaking HTTP/1.1 and HTTP/2 without TLS on one port.
 ///
 /// They answer `{"backend", "method", "path", "headers": [[name, value]…], "body_bytes"}` with bytes that are not
@@ -68,9 +71,15 @@ async fn listen(backend: &'static str) -> Result<SocketAddr> {
             };
             let _ = stream.set_nodelay(true);
             tokio::spawn(async move {
-                let service = service_fn(move |request| async move { Ok::<_, Infallible>(answer(backend, request).await) });
+                let service =
+                    service_fn(
+                        move |request| async move { Ok::<_, Infallible>(answer(backend, request).await) },
+                    );
+                let mut server = auto::Builder::new(TokioExecutor::new());
+                server.http1().max_headers(MOST_HEADERS);
+                server.http2().max_header_list_size(1 << 20);
                 // A client that goes away is its own business.
-                let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+                let _ = server.serve_connection(TokioIo::new(stream), service).await;
             });
         }
     });
@@ -82,7 +91,8 @@ type Body = BoxBody<Bytes, Infallible>;
 async fn answer(backend: &str, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let received = body.collect().await.map_or(0, |body| body.to_bytes().len());
-    let number = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let number =
+        |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if let Some(delay) = number("x-echo-delay-ms") {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
@@ -98,11 +108,13 @@ async fn answer(backend: &str, request: Request<Incoming>) -> Response<Body> {
         "body_bytes": received,
     });
     let text = echo.to_string();
-    let grpc = head.headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    let grpc =
+        head.headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let mut response = Response::new(if grpc { message(&text) } else { Full::from(text + "\n").boxed() });
     let kind = if grpc { "application/grpc" } else { "application/json" };
     response.headers_mut().insert("content-type", HeaderValue::from_static(kind));
-    let status = number("x-echo-status").and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
+    let status =
+        number("x-echo-status").and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
     *response.status_mut() = status.unwrap_or(StatusCode::OK);
     response
 }

@@ -6,6 +6,14 @@ use libtest_mimic::{Arguments, Trial};
 
 #[path = "tier2/bootstraps.rs"]
 mod bootstraps;
+#[path = "tier2/callouts.rs"]
+mod callouts;
+#[path = "tier2/demonstration.rs"]
+mod demonstration;
+#[path = "tier2/hostile.rs"]
+mod hostile;
+#[path = "tier2/reload.rs"]
+mod reload;
 #[path = "tier2/scenarios.rs"]
 mod scenarios;
 
@@ -14,5 +22,9 @@ fn main() -> ExitCode {
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(scenarios::trials());
     trials.extend(bootstraps::trials());
+    trials.extend(callouts::trials());
+    trials.extend(demonstration::trials());
+    trials.extend(hostile::trials());
+    trials.extend(reload::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -6,6 +6,8 @@ mod verify;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -22,7 +24,7 @@ pub(crate) struct Build {
     #[arg(long, value_name = "FILTER")]
     only: Vec<String>,
 
-    /// Leave wasm-opt out: two seconds less per changed module, a larger module.
+    /// Leave wasm-opt out: some seconds less per changed module, each 10 to 15 % larger.
     #[arg(long)]
     no_opt: bool,
 }
@@ -52,13 +54,8 @@ impl Build {
 
         let _lock = staging::Lock::take("build")?;
         let mut record = read_record();
-        let mut modules = Vec::new();
-        for (name, file) in compiled {
-            let module = finish(&name, &file, wasm_opt.as_ref(), record.get(&name))
-                .with_context(|| format!("{name} was compiled, but its module cannot be finished"))?;
-            record.insert(name, module.clone());
-            modules.push(module);
-        }
+        let modules = finish_all(compiled, wasm_opt.as_ref(), &record)?;
+        record.extend(modules.iter().map(|module| (module.name.clone(), module.clone())));
         staging::write_file(&record_file(), &serde_json::to_vec_pretty(&record)?)?;
         print(&modules);
         Ok(modules)
@@ -71,7 +68,8 @@ impl Build {
         }
         let mut chosen = Vec::new();
         for wanted in &self.only {
-            let plain = wanted.trim_start_matches("tidegate").trim_start_matches(['-', '_']).replace('_', "-");
+            let plain =
+                wanted.trim_start_matches("tidegate").trim_start_matches(['-', '_']).replace('_', "-");
             let full = format!("tidegate-{plain}");
             let Some(package) = all.iter().find(|package| package.name == full) else {
                 let names: Vec<&str> =
@@ -112,6 +110,37 @@ fn compile(wasm_std: &WasmStd, packages: &[Package]) -> Result<BTreeMap<String, 
     Ok(files)
 }
 
+/// Finishes several modules at a time: wasm-opt takes seconds and one core.
+fn finish_all(
+    compiled: BTreeMap<String, PathBuf>,
+    wasm_opt: Option<&WasmOpt>,
+    record: &BTreeMap<String, Module>,
+) -> Result<Vec<Module>> {
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    let queue = Mutex::new(compiled.into_iter());
+    let done = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let Some((name, file)) = unpoisoned(&queue).next() else { break };
+                    let module = finish(&name, &file, wasm_opt, record.get(&name))
+                        .with_context(|| format!("{name} was compiled, but its module cannot be finished"));
+                    unpoisoned(&done).push(module);
+                }
+            });
+        }
+    });
+    let mut modules =
+        done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect::<Result<Vec<_>>>()?;
+    modules.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(modules)
+}
+
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A line of cargo's machine-readable output.
 #[derive(Deserialize)]
 struct Message {
@@ -120,7 +149,12 @@ struct Message {
     filenames: Vec<PathBuf>,
 }
 
-fn finish(name: &str, compiled: &Path, wasm_opt: Option<&WasmOpt>, before: Option<&Module>) -> Result<Module> {
+fn finish(
+    name: &str,
+    compiled: &Path,
+    wasm_opt: Option<&WasmOpt>,
+    before: Option<&Module>,
+) -> Result<Module> {
     let raw = fs::read(compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
     let target = paths::wasm_dir().join(format!("{name}.wasm"));
     let made_from = recipe(&raw, wasm_opt)?;
@@ -135,7 +169,8 @@ fn finish(name: &str, compiled: &Path, wasm_opt: Option<&WasmOpt>, before: Optio
     let mut bytes = pruned.bytes;
     if let Some(wasm_opt) = wasm_opt {
         println!("  optimising {name}");
-        let (from, to) = (paths::wasm_dir().join(format!(".{name}.in")), paths::wasm_dir().join(format!(".{name}.out")));
+        let (from, to) =
+            (paths::wasm_dir().join(format!(".{name}.in")), paths::wasm_dir().join(format!(".{name}.out")));
         staging::write_file(&from, &bytes)?;
         wasm_opt.optimise(&from, &to)?;
         bytes = fs::read(&to)?;

@@ -89,7 +89,9 @@ fn clippy() -> Findings {
 fn clippy_wasm() -> Findings {
     let wasm_std: WasmStd = setup::for_build()?;
     if !wasm_std.has_clippy() {
-        println!("  not run: this way to wasm32's standard library has no clippy; the build still compiles the code");
+        println!(
+            "  not run: this way to wasm32's standard library has no clippy; the build still compiles the code"
+        );
         return Ok(Vec::new());
     }
     let mut command = wasm_std.cargo("clippy")?;

@@ -4,23 +4,14 @@
 
 use std::path::{Path, PathBuf};
 
-/// The workspace's root folder.
-pub(crate) fn repo_root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask).to_path_buf()
-}
-
-/// What `setup` fetched or built.
-pub(crate) fn tools_dir() -> PathBuf {
-    repo_root().join("target/tools")
-}
+pub(crate) use e2e::tools::{repo_root, tools_dir};
 
 /// Pin files and stand-ins that belong to the repository.
 pub(crate) fn pins_dir() -> PathBuf {
     repo_root().join("xtask/tools")
 }
 
-/// The finished modules.
+/// The finished modules. Tests may read others (`TIDEGATE_MODULES`); what is built always goes here.
 pub(crate) fn wasm_dir() -> PathBuf {
     repo_root().join("target/wasm")
 }

@@ -79,7 +79,12 @@ pub(crate) fn quietly(what: &str, command: &mut Command, limit: Duration) -> Res
     match status {
         Some(status) if status.success() => Ok(String::from_utf8_lossy(&written).into_owned()),
         Some(status) => bail!("`{}` failed ({status}):\n{}", line(command), tail(&written)),
-        None => bail!("`{}` took more than {} s and was stopped:\n{}", line(command), limit.as_secs(), tail(&written)),
+        None => bail!(
+            "`{}` took more than {} s and was stopped:\n{}",
+            line(command),
+            limit.as_secs(),
+            tail(&written)
+        ),
     }
 }
 
@@ -95,11 +100,8 @@ fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> t
 /// Runs a program, hands each line of its standard output to `see` and prints it where `see` returns true.
 /// Its standard error goes to ours.
 pub(crate) fn each_line(command: &mut Command, mut see: impl FnMut(&str) -> bool) -> Result<ExitStatus> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| cannot_start(command))?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| cannot_start(command))?;
     if let Some(out) = child.stdout.take() {
         for bytes in BufReader::new(out).split(b'\n') {
             let bytes = bytes?;
@@ -148,7 +150,8 @@ pub(crate) fn prepend(command: &mut Command, name: &str, folder: &Path) -> Resul
     if let Some(before) = std::env::var_os(name) {
         folders.extend(std::env::split_paths(&before));
     }
-    let joined = std::env::join_paths(folders).with_context(|| format!("{} cannot be on {name}", folder.display()))?;
+    let joined =
+        std::env::join_paths(folders).with_context(|| format!("{} cannot be on {name}", folder.display()))?;
     command.env(name, joined);
     Ok(())
 }

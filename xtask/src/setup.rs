@@ -11,8 +11,11 @@ mod test_runner;
 mod wasm_opt;
 mod wasm_std;
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
 use clap::Args;
+use e2e::tools::ENVOY_VERSION;
 
 use crate::staging::Lock;
 
@@ -20,9 +23,6 @@ pub(crate) use node::Node;
 pub(crate) use test_runner::TestRunner;
 pub(crate) use wasm_opt::WasmOpt;
 pub(crate) use wasm_std::{Via, WasmStd};
-
-/// The Envoy that everything but the compatibility tests runs.
-pub(crate) const ENVOY_VERSION: &str = "1.40.0";
 
 #[derive(Args, Debug)]
 pub(crate) struct Setup {
@@ -44,13 +44,15 @@ impl Setup {
         let _lock = Lock::take("setup")?;
         let wasm_std = WasmStd::prepare(self.via)?;
         say("wasm32 std", &wasm_std.to_string());
-        envoy(ENVOY_VERSION)?;
+        envoy()?;
         let node = Node::prepare()?;
         say("node", &node.to_string());
         say("wasm-opt", &WasmOpt::prepare(&node)?.to_string());
         match TestRunner::find()? {
             Some(runner) => say("test runner", &runner.to_string()),
-            None => say("test runner", "not built yet; `cargo xtask test` builds it (about four minutes, once)"),
+            None => {
+                say("test runner", "not built yet; `cargo xtask test` builds it (about four minutes, once)")
+            }
         }
         Ok(())
     }
@@ -81,9 +83,9 @@ pub(crate) fn node() -> Result<Node> {
     Ok(node)
 }
 
-/// An Envoy of that version, or the one that `ENVOY` names.
-pub(crate) fn envoy(version: &str) -> Result<std::path::PathBuf> {
-    let found = envoy::prepare(version)?;
+/// The Envoy that everything but the compatibility tests runs, or the one that `ENVOY` names.
+pub(crate) fn envoy() -> Result<PathBuf> {
+    let found = envoy::prepare(ENVOY_VERSION)?;
     say("envoy", &found.to_string());
     Ok(found.path)
 }

@@ -53,7 +53,7 @@ impl Test {
             reports.push(tier(0, native));
         }
         if wanted(2) {
-            prepared.envoy = Some(setup::envoy(setup::ENVOY_VERSION)?);
+            prepared.envoy = Some(setup::envoy()?);
             Build::default().run()?;
             // Compiled while the runner of tier 1 may still be building; run when the machine is quiet.
             process::run(workspace::cargo().args(["test", "--package", "e2e", "--no-run"]))?;

@@ -20,9 +20,13 @@ pub(crate) struct Up {
 }
 
 impl Up {
-    pub(crate) fn run(&self) -> Result<()> {
-        let envoy = setup::envoy(setup::ENVOY_VERSION)?;
+    pub(crate) fn run(self) -> Result<()> {
+        setup::envoy()?;
         Build::default().run()?;
-        bail!("`up` is not written yet ({}, {:?}, {})", envoy.display(), self.config, self.check)
+        println!();
+        if !e2e::up::run(self.config, self.check)? {
+            bail!("not every answer was the expected one; see the lines above");
+        }
+        Ok(())
     }
 }

@@ -79,6 +79,7 @@ pub(crate) fn rustc() -> Command {
 pub(crate) fn members() -> Result<Vec<Package>> {
     let text = process::output(cargo().args(["metadata", "--format-version", "1", "--no-deps"]))
         .context("the workspace's Cargo.toml files cannot be read")?;
-    let metadata: Metadata = serde_json::from_str(&text).context("`cargo metadata` printed something unexpected")?;
+    let metadata: Metadata =
+        serde_json::from_str(&text).context("`cargo metadata` printed something unexpected")?;
     Ok(metadata.packages)
 }

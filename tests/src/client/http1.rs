@@ -23,7 +23,8 @@ pub fn get(address: SocketAddr, path: &str) -> Result<Reply> {
 impl Connection {
     /// Connects.
     pub fn open(address: SocketAddr) -> Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, LIMIT).with_context(|| format!("connecting to {address}"))?;
+        let stream = TcpStream::connect_timeout(&address, LIMIT)
+            .with_context(|| format!("connecting to {address}"))?;
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_write_timeout(Some(LIMIT))?;
         stream.set_nodelay(true)?;
@@ -33,7 +34,9 @@ impl Connection {
     /// Sends a request and reads its response.
     pub fn send(&mut self, request: &Request) -> Result<Reply> {
         let mut bytes = Vec::new();
-        for part in [request.method.as_bytes(), b" ", &request.path, b" HTTP/1.1\r\nhost: ", request.host.as_bytes()] {
+        for part in
+            [request.method.as_bytes(), b" ", &request.path, b" HTTP/1.1\r\nhost: ", request.host.as_bytes()]
+        {
             bytes.extend_from_slice(part);
         }
         for (name, value) in &request.headers {
@@ -79,13 +82,17 @@ impl Connection {
         let line = self.read_line()?;
         let text = String::from_utf8_lossy(&line).into_owned();
         let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let mut reply = Reply { status: status.with_context(|| format!("no status line: {text:?}"))?, ..Reply::default() };
+        let mut reply = Reply {
+            status: status.with_context(|| format!("no status line: {text:?}"))?,
+            ..Reply::default()
+        };
         loop {
             let line = self.read_line()?;
             if line.is_empty() {
                 return Ok(reply);
             }
-            let colon = line.iter().position(|byte| *byte == b':').context("a header line without a colon")?;
+            let colon =
+                line.iter().position(|byte| *byte == b':').context("a header line without a colon")?;
             let name = String::from_utf8_lossy(&line[..colon]).to_ascii_lowercase();
             reply.headers.push((name, line[colon + 1..].trim_ascii().to_vec()));
         }

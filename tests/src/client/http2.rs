@@ -41,7 +41,11 @@ impl Multiplexed {
     }
 
     /// Sends all requests at once, each with these trailers, and returns the replies in the order of the requests.
-    pub fn send_all(&mut self, requests: &[Request], trailers: Option<&[(&str, &str)]>) -> Result<Vec<Result<Reply>>> {
+    pub fn send_all(
+        &mut self,
+        requests: &[Request],
+        trailers: Option<&[(&str, &str)]>,
+    ) -> Result<Vec<Result<Reply>>> {
         let trailers = trailers.map(header_map).transpose()?;
         let mut waiting = Vec::new();
         for request in requests {
@@ -115,8 +119,8 @@ fn pairs(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
 }
 
 fn header_map(headers: &[(&str, &str)]) -> Result<HeaderMap> {
-    let pairs = headers.iter().map(|(name, value)| {
-        Ok((HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?))
-    });
+    let pairs = headers
+        .iter()
+        .map(|(name, value)| Ok((HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(value)?)));
     pairs.collect()
 }

@@ -73,7 +73,9 @@ fn fault(package: &Package, from: Layer, dependency: &Dependency, members: &[Pac
     };
     (!allowed).then(|| {
         let remedy = match (from, to) {
-            (Layer::Filter | Layer::Suite, Layer::Host) => format!(" except under [target.'{ONLY_WASM}'.dependencies]"),
+            (Layer::Filter | Layer::Suite, Layer::Host) => {
+                format!(" except under [target.'{ONLY_WASM}'.dependencies]")
+            }
             (_, Layer::Testing) => " except under [dev-dependencies]".to_owned(),
             _ => String::new(),
         };
@@ -116,7 +118,8 @@ mod tests {
             member("filters/auth", true, None),
             member("tests", false, None),
         ];
-        let members: Vec<Package> = std::iter::once(member(folder, module, Some(dependency))).chain(others).collect();
+        let members: Vec<Package> =
+            std::iter::once(member(folder, module, Some(dependency))).chain(others).collect();
         findings(&members).unwrap().is_empty()
     }
 

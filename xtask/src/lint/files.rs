@@ -25,7 +25,8 @@ pub(super) fn check() -> Findings {
 /// Every file that is or will be tracked, relative to the root.
 pub(super) fn project_files() -> Result<Vec<PathBuf>> {
     let mut git = Command::new("git");
-    git.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]).current_dir(paths::repo_root());
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"])
+        .current_dir(paths::repo_root());
     let text = process::output(&mut git).context("the files to check are listed by git")?;
     Ok(text.split('\0').filter(|name| !name.is_empty()).map(PathBuf::from).collect())
 }
@@ -69,7 +70,11 @@ fn dead_links(file: &Path, text: &str) -> Vec<String> {
             let target = target.split(['#', ' ']).next().unwrap_or("");
             let elsewhere = target.contains("://") || target.starts_with("mailto:");
             if !target.is_empty() && !elsewhere && !folder.join(target).exists() {
-                findings.push(format!("{}:{}: links to {target}, which is not there", file.display(), number + 1));
+                findings.push(format!(
+                    "{}:{}: links to {target}, which is not there",
+                    file.display(),
+                    number + 1
+                ));
             }
         }
     }
@@ -101,7 +106,8 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_reported_with_its_line() {
-        let findings = dead_links(Path::new("README.md"), "fine\n[x](no/such/file.md)\n```\n[y](none)\n```\n");
+        let findings =
+            dead_links(Path::new("README.md"), "fine\n[x](no/such/file.md)\n```\n[y](none)\n```\n");
         assert_eq!(findings, ["README.md:2: links to no/such/file.md, which is not there"]);
     }
 }

@@ -211,27 +211,30 @@ fn replace_in_list(text: &str, codename: &str, suite: &str) -> Option<String> {
 
 /// Sources in paragraphs, with a line `Suites: name…`.
 fn replace_in_sources(text: &str, codename: &str, suite: &str) -> Option<String> {
-    let paragraphs: Vec<String> = text
-        .split("\n\n")
-        .filter(|paragraph| {
-            paragraph.lines().any(|line| {
-                line.strip_prefix("Suites:")
-                    .is_some_and(|suites| suites.split_whitespace().any(|word| word == codename))
+    let paragraphs: Vec<String> =
+        text.split("\n\n")
+            .filter(|paragraph| {
+                paragraph.lines().any(|line| {
+                    line.strip_prefix("Suites:")
+                        .is_some_and(|suites| suites.split_whitespace().any(|word| word == codename))
+                })
             })
-        })
-        .map(|paragraph| {
-            let lines = paragraph.lines().filter(|line| !line.starts_with('#'));
-            lines
-                .map(|line| if line.starts_with("Suites:") { format!("Suites: {suite}") } else { line.to_owned() })
-                .collect::<Vec<_>>()
-                .join("\n")
-        })
-        .collect();
+            .map(|paragraph| {
+                let lines = paragraph.lines().filter(|line| !line.starts_with('#'));
+                lines
+                    .map(|line| {
+                        if line.starts_with("Suites:") { format!("Suites: {suite}") } else { line.to_owned() }
+                    })
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            })
+            .collect();
     (!paragraphs.is_empty()).then(|| paragraphs.join("\n\n") + "\n")
 }
 
 fn codename() -> Result<String> {
-    let text = fs::read_to_string("/etc/os-release").context("this machine does not say which system it is")?;
+    let text =
+        fs::read_to_string("/etc/os-release").context("this machine does not say which system it is")?;
     let name = text.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="));
     Ok(name.context("/etc/os-release names no VERSION_CODENAME")?.trim_matches('"').to_owned())
 }

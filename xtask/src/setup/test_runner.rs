@@ -37,7 +37,9 @@ impl TestRunner {
         let version = version()?.context("Cargo.lock has no wasm-bindgen: no crate has wasm tests")?;
         // Versions that the registry does not serve (yet) make `--locked` fail.
         build(&version, true).or_else(|_| build(&version, false)).with_context(|| {
-            format!("cannot build wasm-bindgen-cli {version}; by hand: cargo install wasm-bindgen-cli@{version}")
+            format!(
+                "cannot build wasm-bindgen-cli {version}; by hand: cargo install wasm-bindgen-cli@{version}"
+            )
         })?;
         Ok(TestRunner { path: root(&version).join("bin").join(NAME), how: format!("{version}, built") })
     }

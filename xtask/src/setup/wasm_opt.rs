@@ -51,7 +51,11 @@ impl WasmOpt {
         let ours = fs::read(pins().join("package-lock.json")).ok()?;
         let theirs = fs::read(folder().join("package-lock.json")).ok()?;
         let there = ours == theirs && script().is_file();
-        there.then(|| WasmOpt { node: node.command().get_program().into(), script: script(), how: "already installed" })
+        there.then(|| WasmOpt {
+            node: node.command().get_program().into(),
+            script: script(),
+            how: "already installed",
+        })
     }
 
     /// Changes when the result of optimising may change.

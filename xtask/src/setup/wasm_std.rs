@@ -124,7 +124,8 @@ impl WasmStd {
             }
             Via::Distro => {
                 let set = debian::prepare()?;
-                let how = format!("built with each module by Debian's rustc-web {} ({})", set.version, set.from);
+                let how =
+                    format!("built with each module by Debian's rustc-web {} ({})", set.version, set.from);
                 WasmStd {
                     needs: vec![set.cargo.clone(), set.rustc.clone(), set.source.clone(), set.linker.clone()],
                     cargo: Some(set.cargo),
@@ -201,7 +202,8 @@ impl WasmStd {
         let profile = "[profile.release]\nopt-level = 3\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"\nstrip = \"debuginfo\"";
         let package = "[package]\nname = \"wasm-std-check\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\npath = \"lib.rs\"";
         staging::write_file(&manifest, format!("{package}\n{profile}\n[workspace]\n").as_bytes())?;
-        let source = "#[unsafe(no_mangle)]\npub extern \"C\" fn f(n: usize) -> usize { vec![1; n].iter().sum() }\n";
+        let source =
+            "#[unsafe(no_mangle)]\npub extern \"C\" fn f(n: usize) -> usize { vec![1; n].iter().sum() }\n";
         staging::write_file(&folder.join("lib.rs"), source.as_bytes())?;
         let mut command = self.cargo("build")?;
         command.args(["--release", "--manifest-path"]).arg(&manifest);
@@ -250,7 +252,9 @@ fn other_linker() -> Result<Option<PathBuf>> {
     }
     let names = std::iter::once("wasm-ld".to_owned()).chain((15..40).rev().map(|n| format!("wasm-ld-{n}")));
     let linker = names.filter_map(|name| process::on_path(&name)).next();
-    linker.map(Some).context("this compiler has no linker for wasm: install LLVM's (on Debian, `apt-get install lld`)")
+    linker
+        .map(Some)
+        .context("this compiler has no linker for wasm: install LLVM's (on Debian, `apt-get install lld`)")
 }
 
 /// The compiler's own folder.

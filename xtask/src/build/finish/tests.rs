@@ -18,7 +18,9 @@ fn module_and(exports: &[&str], sections: &[&str], more: &str) -> Vec<u8> {
         text.push_str(&format!("(func (export \"{name}\"))"));
     }
     for name in exports {
-        text.push_str(&format!("(func (export \"{name}\") (drop (call $log (i32.const 0) (i32.const 0) (i32.const 0))))"));
+        text.push_str(&format!(
+            "(func (export \"{name}\") (drop (call $log (i32.const 0) (i32.const 0) (i32.const 0))))"
+        ));
     }
     for content in sections {
         text.push_str(&format!("(@custom \"{SECTION}\" \"{content}\")"));
@@ -48,7 +50,8 @@ fn only_listed_callbacks_stay() {
 
 #[test]
 fn several_sections_add_up() {
-    let raw = module(&["proxy_on_log", "proxy_on_tick"], &["proxy_on_log\\n", "proxy_on_tick\\nproxy_on_log\\n"]);
+    let raw =
+        module(&["proxy_on_log", "proxy_on_tick"], &["proxy_on_log\\n", "proxy_on_tick\\nproxy_on_log\\n"]);
     assert_eq!(prune(&raw).unwrap().callbacks, ["proxy_on_log", "proxy_on_tick"]);
 }
 
@@ -114,7 +117,11 @@ fn an_export_too_many_does_not_verify() {
 #[test]
 fn an_unknown_import_does_not_verify() {
     let text = r#"(module (import "env" "system" (func $f)) (memory (export "memory") 1)"#.to_owned()
-        + &ALWAYS.iter().skip(1).map(|name| format!("(func (export \"{name}\") call $f)")).collect::<String>()
+        + &ALWAYS
+            .iter()
+            .skip(1)
+            .map(|name| format!("(func (export \"{name}\") call $f)"))
+            .collect::<String>()
         + ")";
     let error = verify(&wat::parse_str(text).unwrap(), &[]).err().unwrap().to_string();
     assert!(error.contains("env.system"), "{error}");

@@ -1,0 +1,170 @@
+//! Configuration that changes while Envoy runs.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use e2e::bootstrap::{self, Form};
+use e2e::client::Connection;
+use e2e::envoy::Envoy;
+use e2e::upstream::Upstreams;
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+use tidegate_testkit::scenario::Request;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    vec![
+        Trial::test("reload::quota_state_survives", quota_state_survives),
+        Trial::test("reload::a_bad_configuration_is_refused_and_the_old_one_stays", bad_configuration),
+        Trial::test("reload::virtual_machines_do_not_pile_up", no_pile),
+    ]
+}
+
+/// An Envoy whose listener is read from a file that can be replaced.
+struct Reloading {
+    envoy: Envoy,
+    upstreams: Upstreams,
+    folder: tempfile::TempDir,
+    version: u64,
+}
+
+fn limits(requests: u32, other: u64) -> Value {
+    json!({"limits": [
+        {"name": "per-user", "key": [{"header": "x-user-id"}], "quotas": [{"requests": requests, "per": "1h"}]},
+        // What changes beside it.
+        {"name": "other", "key": [{"header": "x-other"}], "quotas": [{"requests": 10 + other, "per": "1h"}]},
+    ]})
+}
+
+impl Reloading {
+    fn start(configuration: &Value) -> Result<Self, Failed> {
+        let upstreams = Upstreams::start()?;
+        let folder = tempfile::tempdir()?;
+        let listeners = folder.path().join("listeners.json");
+        let mut bootstrap =
+            bootstrap::with_filters(&[("rate-limit", configuration)], &upstreams, Form::Struct)?;
+        write(&listeners, &bootstrap, 0)?;
+        bootstrap["static_resources"]["listeners"] = json!([]);
+        bootstrap["node"] = json!({"id": "test", "cluster": "test"});
+        bootstrap["dynamic_resources"] = json!({"lds_config": {
+            "resource_api_version": "V3",
+            "path_config_source": {"path": listeners, "watched_directory": {"path": folder.path()}},
+        }});
+        Ok(Self { envoy: Envoy::start(&bootstrap, 2)?, upstreams, folder, version: 0 })
+    }
+
+    /// Replaces the configuration and waits until Envoy has taken or refused it.
+    fn replace(&mut self, configuration: &Value) -> Result<bool, Failed> {
+        self.version += 1;
+        let bootstrap =
+            bootstrap::with_filters(&[("rate-limit", configuration)], &self.upstreams, Form::Struct)?;
+        let (taken, refused) = self.counts()?;
+        write(&self.folder.path().join("listeners.json"), &bootstrap, self.version)?;
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            let now = self.counts()?;
+            if now.1 > refused {
+                return Ok(false);
+            }
+            if now.0 > taken && self.envoy.stat("listener_manager.total_listeners_warming")? == 0 {
+                return Ok(true);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Err(format!("Envoy did not look at version {}:\n{}", self.version, self.envoy.log()).into())
+    }
+
+    fn counts(&self) -> Result<(u64, u64), Failed> {
+        Ok((
+            self.envoy.stat("listener_manager.lds.update_success")?,
+            self.envoy.stat("listener_manager.lds.update_rejected")?,
+        ))
+    }
+
+    fn status(&self, user: &str) -> Result<u16, Failed> {
+        let request = Request {
+            method: "GET".to_owned(),
+            path: b"/".to_vec(),
+            host: "shop.example".to_owned(),
+            headers: vec![(b"x-user-id".to_vec(), user.as_bytes().to_vec())],
+            body: Vec::new(),
+            grpc: false,
+        };
+        Ok(Connection::open(self.envoy.address())?.send(&request)?.status)
+    }
+
+    fn expect(&self, what: &str, user: &str, expected: u16) -> Result<(), Failed> {
+        let seen = self.status(user)?;
+        if seen == expected {
+            Ok(())
+        } else {
+            Err(format!("{what}: expected {expected}, seen {seen}").into())
+        }
+    }
+}
+
+/// Puts the listeners of a bootstrap into a file, by renaming: Envoy watches for that.
+fn write(file: &Path, bootstrap: &Value, version: u64) -> Result<(), Failed> {
+    let mut listener = bootstrap["static_resources"]["listeners"][0].clone();
+    listener["@type"] = json!("type.googleapis.com/envoy.config.listener.v3.Listener");
+    let fresh = file.with_extension("fresh");
+    std::fs::write(
+        &fresh,
+        json!({"version_info": version.to_string(), "resources": [listener]}).to_string(),
+    )?;
+    Ok(std::fs::rename(fresh, file)?)
+}
+
+fn quota_state_survives() -> Result<(), Failed> {
+    let mut reloading = Reloading::start(&limits(2, 0))?;
+    reloading.expect("first", "ann", 200)?;
+    reloading.expect("second", "ann", 200)?;
+    if !reloading.replace(&limits(2, 1))? {
+        return Err("a good configuration was refused".into());
+    }
+    reloading.expect("after a change beside it", "ann", 429)?;
+    // A limit that itself changed starts new.
+    if !reloading.replace(&limits(3, 1))? {
+        return Err("a good configuration was refused".into());
+    }
+    reloading.expect("after a change of the limit", "ann", 200)
+}
+
+fn bad_configuration() -> Result<(), Failed> {
+    let mut reloading = Reloading::start(&limits(1, 0))?;
+    reloading.expect("first", "ann", 200)?;
+    if reloading.replace(&json!({"limits": [{"name": "per user"}]}))? {
+        return Err("a bad configuration was taken".into());
+    }
+    let log = reloading.envoy.log();
+    for part in ["limits[0].name: expected", "limits[0]: expected the key \"quotas\", found none"] {
+        if !log.contains(part) {
+            return Err(format!("expected {part:?} in the log:\n{log}").into());
+        }
+    }
+    reloading.expect("the old limit", "ann", 429)?;
+    reloading.expect("another user", "bob", 200)
+}
+
+fn no_pile() -> Result<(), Failed> {
+    const RELOADS: u64 = 100;
+    let mut reloading = Reloading::start(&limits(1_000, 0))?;
+    let active = |reloading: &Reloading| reloading.envoy.stat("wasm.envoy.wasm.runtime.v8.active");
+    let before = active(&reloading)?;
+    for reload in 1..=RELOADS {
+        if !reloading.replace(&limits(1_000, reload))? {
+            return Err(format!("reload {reload} was refused").into());
+        }
+        reloading.expect("a request between", "ann", 200)?;
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let after = active(&reloading)?;
+        if after <= before {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("{before} virtual machines before {RELOADS} reloads, {after} after").into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
