@@ -28,7 +28,7 @@ struct Cli {
 enum Word {
     /// Make ready what the other words need: wasm32's standard library, Envoy, Node, wasm-opt.
     Setup(setup::Setup),
-    /// Compile the filters to target/wasm/tidegate_<filter>.wasm.
+    /// Compile the filters to `target/wasm/tidegate_FILTER.wasm`.
     Build(build::Build),
     /// Run all four filters in a real Envoy, with requests to try.
     Up(up::Up),
