@@ -193,7 +193,7 @@ fn spawn(command: Command) -> Result<Child> {
     Ok(receiver.recv().context("the thread that starts programs has ended")??)
 }
 
-#[allow(unsafe_code, reason = "the signal must be asked for between fork and exec")]
+#[expect(unsafe_code, reason = "the signal must be asked for between fork and exec")]
 fn die_with_parent(command: &mut Command) {
     // SAFETY: the closure calls async-signal-safe functions only and allocates nothing.
     unsafe {

@@ -137,7 +137,10 @@ fn decode_unreserved(path: &[u8]) -> Cow<'_, [u8]> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path;
     while let Some((byte, after)) = rest.split_first() {
-        match escape(rest).filter(|value| value.is_ascii_alphanumeric() || b"-._~".contains(value)) {
+        // Behind a broken escape a decoded digit would make a new one of it: `/%2%65` is not `/%2e`.
+        let broken = decoded.iter().rev().take(2).any(|byte| *byte == b'%');
+        let unreserved = |value: &u8| value.is_ascii_alphanumeric() || b"-._~".contains(value);
+        match escape(rest).filter(|value| unreserved(value) && !(broken && value.is_ascii_hexdigit())) {
             Some(value) => {
                 decoded.push(value);
                 rest = rest.get(3..).unwrap_or_default();

@@ -14,7 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     for file in files(&folder) {
         let name = file.strip_prefix(&folder).unwrap_or(&file).display().to_string();
         // The form of the configuration changes along: each filter reads both.
-        for (concurrency, form) in [(1, Form::Struct), (2, Form::Struct)] {
+        for (concurrency, form) in [(1, Form::Struct), (2, Form::StringValue)] {
             let (name, file) = (name.clone(), file.clone());
             trials.push(Trial::test(format!("scenarios::{name}::workers_{concurrency}"), move || {
                 replay(&name, &file, concurrency, form)
