@@ -12,6 +12,8 @@ mod callouts;
 mod demonstration;
 #[path = "tier2/hostile.rs"]
 mod hostile;
+#[path = "tier2/memory.rs"]
+mod memory;
 #[path = "tier2/reload.rs"]
 mod reload;
 #[path = "tier2/scenarios.rs"]
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     trials.extend(callouts::trials());
     trials.extend(demonstration::trials());
     trials.extend(hostile::trials());
+    trials.extend(memory::trials());
     trials.extend(reload::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
