@@ -28,12 +28,12 @@ pub(crate) struct Lint {
 /// What a check returns: what is wrong, each with the remedy where it is not plain.
 type Findings = Result<Vec<String>>;
 
-/// One check.
-type Check = fn() -> Findings;
+/// Its name, what it is about, and what does it.
+type Check = (&'static str, &'static str, fn() -> Findings);
 
 impl Lint {
     pub(crate) fn run(&self) -> Result<()> {
-        let checks: [(&str, &str, Check); 8] = [
+        let checks: [Check; 8] = [
             ("boundaries", "who may depend on whom", boundaries::check),
             ("sources", "what code may name, by folder", sources::check),
             ("files", "links in Markdown, paths of one machine", files::check),

@@ -4,6 +4,7 @@
 mod apt;
 mod debian;
 mod envoy;
+mod linker;
 mod node;
 mod pip;
 mod rust_src;

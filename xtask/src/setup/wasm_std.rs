@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::{debian, rust_src};
+use super::{debian, linker, rust_src};
 use crate::{paths, process, staging, workspace};
 
 /// The only target that modules and wasm tests are built for.
@@ -138,7 +138,7 @@ impl WasmStd {
             }
         };
         if found.linker.is_none() {
-            found.linker = other_linker()?;
+            found.linker = linker::other()?;
         }
         found.try_out()?;
         Ok(found)
@@ -199,18 +199,35 @@ impl WasmStd {
     fn try_out(&self) -> Result<()> {
         let folder = paths::tools_dir().join("wasm-std-check");
         let manifest = folder.join("Cargo.toml");
-        let profile = "[profile.release]\nopt-level = 3\nlto = \"fat\"\ncodegen-units = 1\npanic = \"abort\"\nstrip = \"debuginfo\"";
-        let package = "[package]\nname = \"wasm-std-check\"\nedition = \"2024\"\n[lib]\ncrate-type = [\"cdylib\"]\npath = \"lib.rs\"";
-        staging::write_file(&manifest, format!("{package}\n{profile}\n[workspace]\n").as_bytes())?;
-        let source =
-            "#[unsafe(no_mangle)]\npub extern \"C\" fn f(n: usize) -> usize { vec![1; n].iter().sum() }\n";
-        staging::write_file(&folder.join("lib.rs"), source.as_bytes())?;
+        staging::write_file(&manifest, CHECK_MANIFEST.as_bytes())?;
+        staging::write_file(&folder.join("lib.rs"), CHECK_SOURCE.as_bytes())?;
         let mut command = self.cargo("build")?;
         command.args(["--release", "--manifest-path"]).arg(&manifest);
         process::quietly("building the standard library for wasm32", &mut command, Duration::from_secs(900))?;
         Ok(())
     }
 }
+
+/// Built the way modules are, so that they find the standard library compiled already.
+const CHECK_MANIFEST: &str = r#"
+[package]
+name = "wasm-std-check"
+edition = "2024"
+[lib]
+crate-type = ["cdylib"]
+path = "lib.rs"
+[profile.release]
+opt-level = 3
+lto = "fat"
+codegen-units = 1
+panic = "abort"
+strip = "debuginfo"
+[workspace]
+"#;
+const CHECK_SOURCE: &str = r#"
+#[unsafe(no_mangle)]
+pub extern "C" fn f(n: usize) -> usize { vec![1; n].iter().sum() }
+"#;
 
 /// Way 1.
 fn rustup() -> Result<WasmStd> {
@@ -229,7 +246,7 @@ fn rustup() -> Result<WasmStd> {
     }
     let mut found = WasmStd::plain(Via::Rustup, how.to_owned())?;
     found.needs = vec![library];
-    found.linker = other_linker()?;
+    found.linker = linker::other()?;
     Ok(found)
 }
 
@@ -240,21 +257,6 @@ fn has_std(library: &Path) -> bool {
         let name = name.to_string_lossy();
         name.starts_with("libstd-") && name.ends_with(".rlib")
     })
-}
-
-/// rustup's compilers bring `rust-lld`; distributions' ones expect the system's.
-fn other_linker() -> Result<Option<PathBuf>> {
-    let sysroot = sysroot()?;
-    let host = machine_rustc()?.lines().find_map(|line| line.strip_prefix("host: ").map(str::to_owned));
-    let own = host.map(|host| sysroot.join("lib/rustlib").join(host).join("bin/rust-lld"));
-    if own.is_some_and(|own| own.exists()) || process::on_path("rust-lld").is_some() {
-        return Ok(None);
-    }
-    let names = std::iter::once("wasm-ld".to_owned()).chain((15..40).rev().map(|n| format!("wasm-ld-{n}")));
-    let linker = names.filter_map(|name| process::on_path(&name)).next();
-    linker
-        .map(Some)
-        .context("this compiler has no linker for wasm: install LLVM's (on Debian, `apt-get install lld`)")
 }
 
 /// The compiler's own folder.
