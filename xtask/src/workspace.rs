@@ -1,5 +1,6 @@
 //! What `cargo metadata` says about the workspace: its members, what they build and what they depend on.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -82,4 +83,13 @@ pub(crate) fn members() -> Result<Vec<Package>> {
     let metadata: Metadata =
         serde_json::from_str(&text).context("`cargo metadata` printed something unexpected")?;
     Ok(metadata.packages)
+}
+
+/// The version of a package in `Cargo.lock`; the first, where there are several.
+pub(crate) fn locked_version(name: &str) -> Result<Option<String>> {
+    let text = fs::read_to_string(paths::repo_root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    let wanted = format!("name = \"{name}\"");
+    let mut lines = text.lines().skip_while(|line| *line != wanted).skip(1);
+    let version = lines.next().and_then(|line| line.strip_prefix("version = "));
+    Ok(version.map(|version| version.trim_matches('"').to_owned()))
 }

@@ -2,7 +2,6 @@
 //! `Cargo.lock`, and building it takes about four minutes of CPU: once, in a folder that `cargo clean` leaves alone.
 
 use std::fmt;
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -73,13 +72,8 @@ fn build(version: &str, locked: bool) -> Result<()> {
     Ok(())
 }
 
-/// The version of `wasm-bindgen` in `Cargo.lock`.
 fn version() -> Result<Option<String>> {
-    let path = paths::repo_root().join("Cargo.lock");
-    let text = fs::read_to_string(&path).context("cannot read Cargo.lock")?;
-    let mut lines = text.lines().skip_while(|line| *line != "name = \"wasm-bindgen\"").skip(1);
-    let line = lines.next().and_then(|line| line.strip_prefix("version = "));
-    Ok(line.map(|version| version.trim_matches('"').to_owned()))
+    workspace::locked_version("wasm-bindgen")
 }
 
 fn root(version: &str) -> PathBuf {
