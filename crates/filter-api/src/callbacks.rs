@@ -14,14 +14,26 @@ impl Callbacks {
     pub const RESPONSE_HEADERS: Self = Self(1 << 1);
     /// The exchange has ended.
     pub const LOG: Self = Self(1 << 2);
-    /// A callout was answered or failed.
+    /// An HTTP callout was answered or failed.
     pub const CALLOUT: Self = Self(1 << 3);
+    /// A gRPC callout was answered or failed.
+    pub const GRPC_CALLOUT: Self = Self(1 << 4);
+    /// A piece of the request's body has arrived, or its trailers: behind those no piece is the last.
+    pub const REQUEST_BODY: Self = Self(1 << 5);
+    /// A piece of the response's body has arrived.
+    pub const RESPONSE_BODY: Self = Self(1 << 6);
+    /// Time has passed.
+    pub const TICK: Self = Self(1 << 7);
 
-    const EXPORTS: [(Self, &'static str); 4] = [
+    const EXPORTS: [(Self, &'static str); 8] = [
         (Self::REQUEST_HEADERS, "proxy_on_request_headers\n"),
         (Self::RESPONSE_HEADERS, "proxy_on_response_headers\n"),
         (Self::LOG, "proxy_on_log\n"),
         (Self::CALLOUT, "proxy_on_http_call_response\n"),
+        (Self::GRPC_CALLOUT, "proxy_on_grpc_receive\nproxy_on_grpc_close\n"),
+        (Self::REQUEST_BODY, "proxy_on_request_body\nproxy_on_request_trailers\n"),
+        (Self::RESPONSE_BODY, "proxy_on_response_body\n"),
+        (Self::TICK, "proxy_on_tick\n"),
     ];
 
     /// Both sets together.

@@ -60,8 +60,16 @@ impl<F: Filter> Target for Worker<F> {
         pairs.extend(headers);
         // Envoy chooses a route before the filters, and again when they ask it to.
         self.host.set(Property::ROUTE_NAME, backend(&pairs).as_bytes());
-        let (outcome, exchange) = self.send_pairs(pairs);
-        let response = match outcome {
+        let (mut outcome, mut exchange) = self.send_pairs(pairs, request.body.is_empty() && !request.grpc);
+        if outcome == Outcome::Held {
+            // In two pieces: a filter must not count on getting it whole.
+            let (first, second) = request.body.split_at(request.body.len() / 2);
+            outcome = exchange.body(first, false);
+            if outcome == Outcome::Held {
+                outcome = exchange.body(second, true);
+            }
+        }
+        let mut response = match outcome {
             Outcome::Passed(upstream) => {
                 self.host.set(Property::ROUTE_NAME, backend(&upstream).as_bytes());
                 answered(&upstream, request.grpc)
@@ -80,6 +88,12 @@ impl<F: Filter> Target for Worker<F> {
             },
             other => return Err(format!("{other:?}")),
         };
+        // A filter sees its own local replies as it sees the upstream's responses.
+        let mut passing = vec![(":status".to_owned(), response.status.to_string().into_bytes())];
+        passing.append(&mut response.headers);
+        response.headers = exchange.response_pairs(passing);
+        response.headers.retain(|(name, _)| name != ":status");
+        exchange.response_body(&response.body);
         exchange.end(Some(response.status), Duration::from_millis(1));
         Ok(response)
     }
@@ -107,15 +121,25 @@ fn backend(headers: &Pairs) -> &'static str {
 }
 
 fn answered(upstream: &Pairs, grpc: bool) -> Response {
-    let status = upstream.iter().find(|(name, _)| name == "x-echo-status");
-    let status = status.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok());
+    let values = |wanted: &'static str| {
+        upstream.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value.as_slice())
+    };
+    let status = values("x-echo-status").next();
+    let status = status.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     Response {
         status: status.unwrap_or(200),
+        headers: values("x-echo-header").filter_map(header).collect(),
+        body: values("x-echo-body").next().unwrap_or_default().to_vec(),
         reached: Some(backend(upstream).to_owned()),
         upstream_headers: upstream.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
         grpc_status: grpc.then_some(0),
-        ..Response::default()
     }
+}
+
+/// `name: value`
+fn header(text: &[u8]) -> Option<(String, Vec<u8>)> {
+    let (name, value) = std::str::from_utf8(text).ok()?.split_once(": ")?;
+    Some((name.to_owned(), value.as_bytes().to_vec()))
 }
 
 thread_local! {
