@@ -140,7 +140,6 @@ pub enum CalloutFailure {
     /// It was sent, and no whole answer came. Envoy answers most failures of HTTP calls itself, as it would a client: 504
     /// for a timeout, 503 for a reset, 502 for garbage.
     NoAnswer,
-    /// The gRPC call ended with this status and without a message: 14 for a reset, 4 for a timeout, 0 for a server that
-    /// sent none.
+    /// The gRPC call ended with this status and without a message. Envoy makes 14 of a reset and of a timeout alike.
     Grpc(u32),
 }
