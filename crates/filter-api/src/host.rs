@@ -175,7 +175,7 @@ pub trait Host: Clock {
     /// Adds to a counter or gauge.
     fn add(&self, metric: MetricId, delta: i64);
 
-    /// Records a value in a histogram.
+    /// Records a value in a histogram, or sets a gauge, which has one value for all workers.
     fn record(&self, metric: MetricId, value: u64);
 
     /// Reads response headers, in the response phase only.

@@ -207,8 +207,8 @@ fn a_bad_configuration_is_refused_with_every_error() {
     assert_eq!(
         refused,
         "limits[0].match.paths[0].prefix: expected a path starting with \"/\", found \"api\"\n\
-         limits[0].key[0]: expected one of \"host\", \"method\", \"route\", \"source\", \"principal\", {header}, {cookie}, {query}, found \"sauce\"\n\
-         limits[0].quotas[0].requests: expected an integer from 1 to 1000000000, found 0\n\
+         limits[0].key[0]: expected one of \"host\", \"method\", \"route\", \"source\", \"principal\", {header}, {cookie}, {query}, {path_template}, {claim}, found \"sauce\"\n\
+         limits[0].quotas[0].requests: expected an integer from 1 to 1000000000000, found 0\n\
          limits[0].quotas[0].per: expected a duration above zero such as \"250ms\", \"10s\", \"1m\", \"24h\" or \"7d\", found \"0s\"\n\
          limits[1].quotas: expected a list of at least one, found an empty list\n\
          on_error: expected one of \"allow\", \"deny\", found \"maybe\""

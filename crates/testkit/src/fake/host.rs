@@ -213,11 +213,21 @@ impl Host for FakeHost {
         }
     }
 
-    /// Keeps the sum of what was recorded.
+    /// Keeps the sum of what was recorded; a gauge is set, whoever defined it.
     fn record(&self, metric: MetricId, value: u64) {
-        match self.metrics.borrow_mut().get_mut(metric.0 as usize) {
-            Some((MetricKind::Histogram, _, sum)) => *sum += i64::try_from(value).expect("small values"),
-            _ => panic!("metric {} is not a histogram", metric.0),
+        let value = i64::try_from(value).expect("small values");
+        let mut metrics = self.metrics.borrow_mut();
+        let Some((kind, name, _)) = metrics.get(metric.0 as usize).cloned() else {
+            panic!("metric {} was never defined", metric.0)
+        };
+        match kind {
+            MetricKind::Counter => panic!("{name} is a counter and only grows"),
+            MetricKind::Histogram => metrics[metric.0 as usize].2 += value,
+            // Defined twice, it is one gauge: its value is the sum over all definitions.
+            MetricKind::Gauge => {
+                metrics.iter_mut().filter(|metric| metric.1 == name).for_each(|metric| metric.2 = 0);
+                metrics[metric.0 as usize].2 = value;
+            }
         }
     }
 
