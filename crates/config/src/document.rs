@@ -50,7 +50,7 @@ impl Value {
             Self::String(text) => format!("\"{}\"", excerpt(text)),
             Self::Bool(value) => value.to_string(),
             Self::Integer(value) => value.to_string(),
-            Self::Float(value) => value.to_string(),
+            Self::Float(value) => decimal(*value),
             _ => self.kind().to_owned(),
         }
     }
@@ -67,6 +67,18 @@ impl Value {
             Self::Object(_) => "an object",
         }
     }
+}
+
+/// A number that is no integer, to six places. The standard library's exact printing would be 20 KB of each module.
+fn decimal(number: f64) -> String {
+    let size = number.abs();
+    if number.is_nan() || size >= 1e15 {
+        return "a number of more than 15 digits".to_owned();
+    }
+    let sign = if number < 0.0 { "-" } else { "" };
+    let millionths = (size.fract() * 1e6) as u64;
+    let text = format!("{sign}{}.{millionths:06}", size.trunc() as u64);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 impl<'de> Deserialize<'de> for Value {
