@@ -56,6 +56,32 @@ impl Value {
         }
     }
 
+    /// Appends the value in one form: members by key, texts with their lengths, so that no two values look alike.
+    pub(crate) fn write_canonical(&self, text: &mut String) {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::Float(_) => {
+                text.push_str(&self.describe());
+                text.push(',');
+            }
+            Self::String(content) => write_text(content, text),
+            Self::List(elements) => {
+                text.push('[');
+                elements.iter().for_each(|element| element.write_canonical(text));
+                text.push(']');
+            }
+            Self::Object(members) => {
+                let mut members: Vec<&(String, Self)> = members.iter().collect();
+                members.sort_by(|one, other| one.0.cmp(&other.0));
+                text.push('{');
+                for (key, value) in members {
+                    write_text(key, text);
+                    value.write_canonical(text);
+                }
+                text.push('}');
+            }
+        }
+    }
+
     /// The value's kind alone, for values that may hold a secret.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
@@ -68,6 +94,12 @@ impl Value {
             Self::Object(_) => "an object",
         }
     }
+}
+
+fn write_text(content: &str, text: &mut String) {
+    text.push_str(&content.len().to_string());
+    text.push('"');
+    text.push_str(content);
 }
 
 impl<'de> Deserialize<'de> for Value {
