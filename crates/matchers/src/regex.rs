@@ -124,7 +124,6 @@ impl Regex {
         &self.0.text
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rule index is to run many at once"))]
     pub(crate) fn program(&self) -> &Program {
         &self.0.program
     }
@@ -157,5 +156,5 @@ impl PartialEq for Regex {
 
 impl Eq for Regex {}
 
-#[cfg(all(test, not(target_arch = "wasm32")))]
+#[cfg(test)]
 mod tests;

@@ -73,14 +73,12 @@ fn follow(
                 thread.at = *next;
                 open.push(thread);
             }
-            Some(Instruction::Assert(assert, next)) => {
-                if holds(*assert, around) {
-                    thread.at = *next;
-                    open.push(thread);
-                }
+            Some(Instruction::Assert(assert, next)) if holds(*assert, around) => {
+                thread.at = *next;
+                open.push(thread);
             }
             Some(Instruction::Take(..) | Instruction::Match(_)) => settled.push(thread),
-            None => {}
+            Some(Instruction::Assert(..)) | None => {}
         }
     }
     settled
