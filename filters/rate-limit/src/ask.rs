@@ -103,9 +103,7 @@ impl RateLimit {
         }
         let descriptor = Descriptor { entries: asked.entries.clone(), hits };
         match host.dispatch(&call(service, &[descriptor])) {
-            Ok(token) => {
-                self.told.borrow_mut().insert(token, place);
-            }
+            Ok(token) => self.told.borrow_mut().push((token, place)),
             Err(error) => {
                 log::warn!("rate_limit: the rate limit service was not told of a cost: {error}");
                 limiter.count(Event::Error, host);
@@ -115,7 +113,8 @@ impl RateLimit {
 
     /// Whether the service heard of a cost.
     pub(crate) fn heard_of_cost(&self, host: &dyn Host, token: CallToken, result: &CalloutResult) {
-        let place = self.told.borrow_mut().remove(&token);
+        let mut told = self.told.borrow_mut();
+        let place = told.iter().position(|(other, _)| *other == token).map(|at| told.swap_remove(at).1);
         if let (Some(limiter), Err(failure)) = (place.and_then(|place| self.limits.get(place)), result) {
             log::warn!("rate_limit: the rate limit service was not told of a cost: {}", shown(*failure));
             limiter.count(Event::Error, host);

@@ -18,6 +18,8 @@ pub(crate) use reply::{Body, Fields, Reply};
 pub struct Config {
     pub(crate) limits: Vec<Limit>,
     pub(crate) client_address: ClientAddress,
+    /// `client_address` as it is written: keys depend on it.
+    pub(crate) client_identity: String,
     pub(crate) max_keys: u64,
     pub(crate) on_full: Otherwise,
     pub(crate) on_error: Otherwise,
@@ -56,7 +58,7 @@ impl Decode for Config {
             unique_names(&cursor, limits.iter().map(|limit| &limit.name));
             Some(limits)
         });
-        let client_address = object.or("client_address", ClientAddress::default());
+        let address = object.get("client_address").map(|cursor| (cursor.canonical(), cursor.decode()));
         let table = object.get("table").map_or(Some((MAX_KEYS, Otherwise::Deny)), table);
         let on_error = otherwise(&mut object, "on_error");
         let reply = object.or("reply", Reply::default());
@@ -72,9 +74,12 @@ impl Decode for Config {
             _ => Some(()),
         }?;
         let (max_keys, on_full) = table?;
+        let (identity, client_address) =
+            address.unwrap_or_else(|| (String::new(), Some(ClientAddress::default())));
         Some(Self {
             limits,
             client_address: client_address?,
+            client_identity: identity,
             max_keys: max_keys.unsigned_abs(),
             on_full,
             on_error: on_error?,

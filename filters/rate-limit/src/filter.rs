@@ -1,7 +1,6 @@
 //! The phases of a request: decided on when it arrives, settled when its response does and when it ends.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 
 use tidegate_filter_api::{
     CallToken, Callbacks, CalloutResult, Exchange, Filter, Flow, Host, HostError, Property, Timestamp,
@@ -30,7 +29,7 @@ pub struct RateLimit {
     pub(crate) reply: Reply,
     publish_decisions: bool,
     /// Limits whose costs are being told to the service.
-    pub(crate) told: RefCell<BTreeMap<CallToken, usize>>,
+    pub(crate) told: RefCell<Vec<(CallToken, usize)>>,
 }
 
 /// What is kept of one request.
@@ -78,7 +77,9 @@ impl Filter for RateLimit {
         let client = config.client_address;
         let limits = config.limits.into_iter();
         Self {
-            limits: limits.map(|limit| Limiter::new(limit, config.max_keys, client, &plugin, host)).collect(),
+            limits: limits
+                .map(|limit| Limiter::new(limit, config.max_keys, &config.client_identity, &plugin, host))
+                .collect(),
             client,
             digester: Digester::new(seed(&plugin, host), client),
             on_full: config.on_full,

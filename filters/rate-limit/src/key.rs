@@ -134,8 +134,15 @@ fn visit_claim(name: &str, claim: &serde_json::Value, visit: &mut dyn FnMut(&str
                 visit_claim(name, element, visit);
             }
         }
+        serde_json::Value::Bool(truth) => visit(name, if *truth { b"true" } else { b"false" }),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(integer), _, _) => visit(name, integer.to_string().as_bytes()),
+            (_, Some(integer), _) => visit(name, integer.to_string().as_bytes()),
+            // Its bits tell it apart as well as its digits would.
+            (_, _, Some(fraction)) => visit(name, format!("{:016x}", fraction.to_bits()).as_bytes()),
+            _ => {}
+        },
         serde_json::Value::Object(_) | serde_json::Value::Null => {}
-        number_or_truth => visit(name, number_or_truth.to_string().as_bytes()),
     }
 }
 

@@ -4,7 +4,6 @@ use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tidegate_filter_api::{Exchange, Host, HostError, Timestamp};
-use tidegate_matchers::ClientAddress;
 
 use crate::concurrency::Lease;
 use crate::config::{CostSource, Limit, Mode, Otherwise};
@@ -41,13 +40,7 @@ pub(crate) struct Passed {
 }
 
 impl Limiter {
-    pub(crate) fn new(
-        limit: Limit,
-        max_keys: u64,
-        client: ClientAddress,
-        plugin: &[u8],
-        host: &dyn Host,
-    ) -> Self {
+    pub(crate) fn new(limit: Limit, max_keys: u64, client: &str, plugin: &[u8], host: &dyn Host) -> Self {
         let metrics = Metrics::define(limit.name.as_str(), host);
         let prefix = prefix(plugin, &limit, max_keys, client);
         let keys = metrics.keys.filter(|_| limit.is_local());
@@ -227,11 +220,12 @@ impl Limiter {
 
 /// What the shared keys of a limit start with: a changed limit starts new; an unchanged one finds its states again after
 /// a reload.
-fn prefix(plugin: &[u8], limit: &Limit, max_keys: u64, client: ClientAddress) -> Vec<u8> {
+fn prefix(plugin: &[u8], limit: &Limit, max_keys: u64, client: &str) -> Vec<u8> {
     let mut hasher = SipHasher13::new();
     // Under Istio all plugins of a proxy share one namespace; this is what tells them apart.
-    hasher.write_u64(plugin.len() as u64);
-    hasher.write(plugin);
-    hasher.write(format!("{max_keys} {client:?} {limit:?}").as_bytes());
+    for part in [plugin, &max_keys.to_le_bytes(), client.as_bytes(), limit.identity.as_bytes()] {
+        hasher.write_u64(part.len() as u64);
+        hasher.write(part);
+    }
     [b"tg.rl.".as_slice(), &hasher.finish128().as_bytes()].concat()
 }

@@ -17,8 +17,10 @@ pub(crate) enum Mode {
 }
 
 /// One limit.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Limit {
+    /// The limit as it is written: a changed one starts new.
+    pub(crate) identity: String,
     pub(crate) name: Name,
     pub(crate) conditions: Conditions,
     pub(crate) key: Vec<KeyPart>,
@@ -88,6 +90,7 @@ impl Decode for Limit {
             return cursor.expected_found("\"quotas\" for \"count_when\" to count in", "none");
         }
         Some(Self {
+            identity: cursor.canonical(),
             name: name?,
             conditions: conditions?,
             key: key?,
