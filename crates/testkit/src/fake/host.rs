@@ -29,6 +29,8 @@ pub struct FakeHost {
     versions: Cell<u32>,
     pub(super) metrics: RefCell<Vec<(MetricKind, String, i64)>>,
     pub(super) properties: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,
+    /// Filter state of the next exchange.
+    pub(super) left: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,
     pub(super) request: RefCell<Pairs>,
     pub(super) request_body: RefCell<Vec<u8>>,
     pub(super) response: RefCell<Pairs>,
@@ -71,6 +73,11 @@ impl FakeHost {
     /// Gives an attribute a value.
     pub fn set(&self, property: Property, value: &[u8]) {
         self.properties.borrow_mut().insert(property.path(), value.to_vec());
+    }
+
+    /// Gives the next exchange filter state, as a filter in front of this one would.
+    pub fn leave_for_next(&self, property: Property, value: &[u8]) {
+        self.left.borrow_mut().insert(property.path(), value.to_vec());
     }
 
     /// Takes an attribute away.
