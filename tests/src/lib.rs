@@ -7,7 +7,9 @@
 pub mod bench;
 pub mod bootstrap;
 pub mod client;
+pub mod companions;
 pub mod envoy;
+pub mod process;
 pub mod target;
 pub mod tools;
 pub mod up;
