@@ -50,6 +50,8 @@ impl Build {
         let chosen = self.choose(workspace::members()?)?;
         let wasm_std = setup::for_build()?;
         let wasm_opt = if self.no_opt { None } else { Some(setup::for_optimising()?) };
+        let unfinished: Vec<Package> =
+            chosen.iter().filter(|package| package.keeps_unfinished()).cloned().collect();
         // Cargo would give the filters inside the suite the entry points that make modules of their own of them, if it
         // compiled both at once: features are the same in all of one call.
         let (suite, filters): (Vec<Package>, Vec<Package>) =
@@ -59,7 +61,7 @@ impl Build {
 
         let _lock = staging::Lock::take("build")?;
         let mut record = read_record();
-        for name in chosen.iter().filter(|package| package.keeps_unfinished()).filter_map(Package::module) {
+        for name in unfinished.iter().filter_map(Package::module) {
             if let Some(file) = compiled.get(name) {
                 keep_unfinished(name, file)?;
             }

@@ -39,19 +39,20 @@ fn key(partner: u32) -> String {
 }
 
 pub(super) fn filter() -> HttpFilter {
+    HttpFilter::Module("auth", configuration())
+}
+
+pub(super) fn configuration() -> Value {
     let digest =
         |key: String| -> String { Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect() };
     let keys: Vec<Value> = (1..=PARTNERS)
         .map(|partner| json!({"id": format!("partner-{partner:02}"), "sha256": digest(key(partner))}))
         .collect();
-    HttpFilter::Module(
-        "auth",
-        json!({
-            "providers": {"partners": {"api_key": {"from": [{"header": "x-api-key"}], "keys": keys}}},
-            "rules": [{"name": "api", "match": {"paths": [{"prefix": "/api"}]}, "require": "partners"}],
-            "forward": {"principal_header": "x-auth-subject", "strip_credentials": true},
-        }),
-    )
+    json!({
+        "providers": {"partners": {"api_key": {"from": [{"header": "x-api-key"}], "keys": keys}}},
+        "rules": [{"name": "api", "match": {"paths": [{"prefix": "/api"}]}, "require": "partners"}],
+        "forward": {"principal_header": "x-auth-subject", "strip_credentials": true},
+    })
 }
 
 pub(super) fn native_filter() -> HttpFilter {

@@ -1,4 +1,6 @@
-//! All four jobs together: our modules in a row, Envoy's own filters, and Lua, which has no metrics.
+//! All four jobs together: our modules in a row, the suite, Envoy's own filters, and Lua, which has no metrics.
+
+use serde_json::{Value, json};
 
 use super::header_routing::{MATCHED, chosen_route, header_mutation, rbac};
 use super::{auth, header_routing, load, lua, rate_limit, request, telemetry};
@@ -8,6 +10,11 @@ pub(super) fn cases() -> Vec<Case> {
     vec![
         led(telemetry::checked(guarded(Case::new("chain", "the four modules in a row", load(), || {
             ours(vec![telemetry::filter()])
+        }))))
+        .counted_by(MATCHED)
+        .native("chain/native"),
+        led(telemetry::checked(guarded(Case::new("suite", "all four in one module", load(), || {
+            suite(telemetry::configuration())
         }))))
         .counted_by(MATCHED)
         .native("chain/native"),
@@ -24,6 +31,12 @@ pub(super) fn cases() -> Vec<Case> {
             load(),
             || ours(Vec::new()),
         )))
+        .counted_by(MATCHED)
+        .native("chain/native-no-metrics")
+        .on_demand(),
+        led(guarded(Case::new("suite/no-metrics", "three in one module, without telemetry", load(), || {
+            suite(Value::Null)
+        })))
         .counted_by(MATCHED)
         .native("chain/native-no-metrics")
         .on_demand(),
@@ -52,6 +65,19 @@ pub(super) fn cases() -> Vec<Case> {
 fn ours(mut filters: Vec<HttpFilter>) -> Setup {
     filters.extend([auth::filter(), rate_limit::filter(), header_routing::filter()]);
     Setup { filters, routes: vec![chosen_route()], ..Setup::default() }
+}
+
+/// The suite with what `ours` has in a row, and with this telemetry if it is not null.
+fn suite(telemetry: Value) -> Setup {
+    let mut configuration = json!({
+        "auth": auth::configuration(),
+        "rate_limit": rate_limit::configuration(),
+        "header_routing": header_routing::configuration(),
+    });
+    if !telemetry.is_null() {
+        configuration["telemetry"] = telemetry;
+    }
+    Setup { routes: vec![chosen_route()], ..Setup::of(HttpFilter::Module("suite", configuration)) }
 }
 
 fn natives() -> Setup {

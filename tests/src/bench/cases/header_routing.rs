@@ -65,6 +65,10 @@ fn plan_route(rule: u32) -> Value {
 }
 
 pub(super) fn filter() -> HttpFilter {
+    HttpFilter::Module("header-routing", configuration())
+}
+
+pub(super) fn configuration() -> Value {
     let rule = |rule: u32| {
         json!({
             "name": format!("rule-{rule}"),
@@ -73,10 +77,7 @@ pub(super) fn filter() -> HttpFilter {
         })
     };
     let rules: Vec<Value> = (1..=RULES).map(rule).collect();
-    HttpFilter::Module(
-        "header-routing",
-        json!({"rules": rules, "default": {"route": "stable"}, "route_header": ROUTE}),
-    )
+    json!({"rules": rules, "default": {"route": "stable"}, "route_header": ROUTE})
 }
 
 /// What of the native chain knows ten rules, and refuses what none of them allows.

@@ -38,9 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
         deep("rate-limit/one-key", "one user sends everything", 1, || {
             limits(&[limit("per-user", "/api", &[unreached("1s")])])
         }),
-        deep("rate-limit/million-keys", "a quota for each of 1,000,000 users", 1_000_000, || {
-            limits(&[limit("per-user", "/api", &[quota()])])
-        }),
+        deep("rate-limit/million-keys", "a quota for each of 1,000,000 users", 1_000_000, configuration),
         deep("rate-limit/four-quotas", "four quotas at a time", USERS, || {
             limits(&[limit("per-user", "/api", &["1s", "1m", "1h", "1d"].map(unreached))])
         }),
@@ -50,8 +48,8 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// A case whose quota may be out of reach: that it decides shows in whom it refuses without counting.
-fn deep(name: &str, about: &str, keys: u64, configuration: fn() -> Value) -> Case {
-    let setup = move || Setup::of(HttpFilter::Module("rate-limit", configuration()));
+fn deep(name: &str, about: &str, keys: u64, configured: fn() -> Value) -> Case {
+    let setup = move || Setup::of(HttpFilter::Module("rate-limit", configured()));
     Case::new(name, about, load().keys(keys), setup)
         .check("who has no name is refused", request().without("x-user-id"), Expected::Status(429))
         .counted_by(ALLOWED)
@@ -70,7 +68,11 @@ pub(super) fn limited(case: Case) -> Case {
 }
 
 pub(super) fn filter() -> HttpFilter {
-    HttpFilter::Module("rate-limit", limits(&[limit("per-user", "/api", &[quota()])]))
+    HttpFilter::Module("rate-limit", configuration())
+}
+
+pub(super) fn configuration() -> Value {
+    limits(&[limit("per-user", "/api", &[quota()])])
 }
 
 fn quota() -> Value {

@@ -32,17 +32,18 @@ pub(super) fn checked(case: Case) -> Case {
 }
 
 pub(super) fn filter() -> HttpFilter {
-    HttpFilter::Module(
-        "telemetry",
-        json!({"metrics": [
-            {"name": "bench_requests_total", "type": "counter", "labels": {
-                "route": "route_name", "method": "method", "code": "status_class",
-                "tenant": {"header": "x-tenant", "allow": ["acme", "globex"]},
-            }},
-            {"name": "bench_latency_milliseconds", "type": "histogram", "value": "duration",
-                "labels": {"route": "route_name"}},
-        ]}),
-    )
+    HttpFilter::Module("telemetry", configuration())
+}
+
+pub(super) fn configuration() -> Value {
+    json!({"metrics": [
+        {"name": "bench_requests_total", "type": "counter", "labels": {
+            "route": "route_name", "method": "method", "code": "status_class",
+            "tenant": {"header": "x-tenant", "allow": ["acme", "globex"]},
+        }},
+        {"name": "bench_latency_milliseconds", "type": "histogram", "value": "duration",
+            "labels": {"route": "route_name"}},
+    ]})
 }
 
 pub(super) fn stats_logger() -> Value {
