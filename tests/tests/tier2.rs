@@ -16,6 +16,8 @@ mod demonstration;
 mod hostile;
 #[path = "tier2/memory.rs"]
 mod memory;
+#[path = "tier2/rate_limit.rs"]
+mod rate_limit;
 #[path = "tier2/reload.rs"]
 mod reload;
 #[path = "tier2/scenarios.rs"]
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     trials.extend(demonstration::trials());
     trials.extend(hostile::trials());
     trials.extend(memory::trials());
+    trials.extend(rate_limit::trials());
     trials.extend(reload::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

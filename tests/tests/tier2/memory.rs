@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use e2e::bootstrap::{self, Form};
+use e2e::client::Connection;
 use e2e::envoy::Envoy;
 use e2e::upstream::Upstreams;
 use libtest_mimic::{Failed, Trial};
@@ -15,31 +16,50 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![Trial::test("memory::does_not_follow_the_number_of_keys", many_keys)]
 }
 
-const KEYS: u64 = 250_000;
+const KEYS: u64 = 1_000_000;
 /// Enough for every bucket of the table to exist.
 const WARM: u64 = 100_000;
+const MAX_KEYS: u64 = 16_384;
 /// What Envoy itself may gain between the two: buffers, connections, allocator caches.
 const MOST_KIB: u64 = 16 * 1024;
 
+/// One user spends the quota, then a million others come: memory has a ceiling, and that user's quota stays spent.
 fn many_keys() -> Result<(), Failed> {
     let upstreams = Upstreams::start()?;
     let limit = json!({
-        "limits": [{"name": "all", "key": [{"header": "x-user-id"}], "quotas": [{"requests": 1, "per": "1s"}]}],
-        "table": {"max_keys": 16384, "on_full": "allow"},
+        "limits": [{"name": "all", "key": [{"header": "x-user-id"}], "quotas": [{"requests": 1, "per": "1h"}]}],
+        "table": {"max_keys": MAX_KEYS, "on_full": "allow"},
     });
     let mut bootstrap = bootstrap::with_filters(&[("rate-limit", &limit)], &upstreams, Form::Struct)?;
     let routes = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes";
     *bootstrap.pointer_mut(routes).ok_or("no routes")? =
         json!([{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]);
     let envoy = Envoy::start(&bootstrap, 2)?;
+    let victim = || -> Result<u16, Failed> {
+        let head = b"GET / HTTP/1.1\r\nhost: a\r\nx-user-id: victim\r\n\r\n";
+        Ok(Connection::open(envoy.address())?.exchange(head)?.status)
+    };
+    if (victim()?, victim()?) != (200, 429) {
+        return Err("the quota is not one request".into());
+    }
     let began = Instant::now();
     send_keys(&envoy, 0, WARM)?;
     let warm = resident_kib(&envoy)?;
+    let spent = victim()?;
     send_keys(&envoy, WARM, KEYS)?;
     let end = resident_kib(&envoy)?;
     println!("{WARM} keys: {warm} KiB, {KEYS} keys: {end} KiB, {:?}", began.elapsed());
     if end > warm + MOST_KIB {
         return Err(format!("{warm} KiB after {WARM} keys, {end} KiB after {KEYS}").into());
+    }
+    if (spent, victim()?) != (429, 429) {
+        return Err("other users' keys gave a spent quota back".into());
+    }
+    let metric = |name: &str| envoy.stat_named(&format!("wasmcustom.tidegate.rate_limit.all.{name}"));
+    let (keys, full, allowed) = (metric("keys")?, metric("table_full")?, metric("allowed")?);
+    // The table is all in use, and everybody was either counted or found it full.
+    if keys != MAX_KEYS || full + allowed != KEYS + 1 {
+        return Err(format!("{keys} keys, {full} found no room, {allowed} were admitted").into());
     }
     Ok(())
 }
