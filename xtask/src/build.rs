@@ -45,6 +45,11 @@ pub(crate) struct Module {
 }
 
 impl Build {
+    /// Every filter.
+    pub(crate) fn all(no_opt: bool) -> Build {
+        Build { only: Vec::new(), no_opt }
+    }
+
     /// Builds and prints a table.
     pub(crate) fn run(&self) -> Result<Vec<Module>> {
         let chosen = self.choose(workspace::members()?)?;

@@ -56,8 +56,14 @@ fn finish(done: Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error as people read it: first what is wrong and what to do, then why, from the outermost cause in.
+fn told(error: &anyhow::Error) -> String {
+    let causes = error.chain().skip(1).map(|cause| format!("\n  because: {cause}"));
+    format!("error: {error}{}", causes.collect::<String>())
 }

@@ -5,6 +5,7 @@ mod apt;
 mod debian;
 mod envoy;
 mod linker;
+mod network;
 mod node;
 mod pip;
 mod rust_src;
@@ -32,7 +33,7 @@ pub(crate) struct Setup {
     #[arg(long, value_enum)]
     via: Option<Via>,
 
-    /// Change nothing: say what is there, and fail if something is missing.
+    /// Change nothing: say what is there, and fail if something is missing (or, with `--via`, was had another way).
     #[arg(long)]
     check: bool,
 }
@@ -40,7 +41,7 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn run(&self) -> Result<()> {
         if self.check {
-            return check();
+            return check(self.via);
         }
         let _lock = Lock::take("setup")?;
         let wasm_std = WasmStd::prepare(self.via)?;
@@ -91,7 +92,7 @@ pub(crate) fn envoy() -> Result<PathBuf> {
     Ok(found.path)
 }
 
-fn check() -> Result<()> {
+fn check(via: Option<Via>) -> Result<()> {
     let mut missing = 0;
     let mut report = |what: &str, found: Result<Option<String>>| match found {
         Ok(Some(how)) => say(what, &how),
@@ -104,7 +105,7 @@ fn check() -> Result<()> {
             say(what, &format!("{error:#}"));
         }
     };
-    report("wasm32 std", WasmStd::find().map(|found| found.map(|it| it.to_string())));
+    report("wasm32 std", WasmStd::find().and_then(|found| as_asked_for(found, via)));
     report("envoy", envoy::find(ENVOY_VERSION).map(|found| found.map(|it| it.to_string())));
     let node = Node::find()?;
     report("node", Ok(node.as_ref().map(ToString::to_string)));
@@ -117,6 +118,15 @@ fn check() -> Result<()> {
         bail!("{missing} of these are missing: run `cargo xtask setup`");
     }
     Ok(())
+}
+
+fn as_asked_for(found: Option<WasmStd>, via: Option<Via>) -> Result<Option<String>> {
+    match (found, via) {
+        (Some(found), Some(via)) if via != Via::Auto && !found.is_forced_to(via) => {
+            bail!("{found}; run `cargo xtask setup --via {via}`")
+        }
+        (found, _) => Ok(found.map(|it| it.to_string())),
+    }
 }
 
 fn say(what: &str, how: &str) {

