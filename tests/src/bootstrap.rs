@@ -143,11 +143,12 @@ fn wasm_filter(name: &str, configuration: &Value, form: Form) -> Result<Value> {
 
 /// One per label of a telemetry filter: they take `code=.=2xx;.;` out of a metric's name and make it a label.
 fn stats_tags(filters: &[(&str, &Value)]) -> Vec<Value> {
-    let metrics = filters
-        .iter()
-        .filter(|(name, _)| *name == "telemetry")
-        .filter_map(|(_, configuration)| configuration["metrics"].as_array())
-        .flatten();
+    let telemetry = filters.iter().filter_map(|(name, configuration)| match *name {
+        "telemetry" => Some(*configuration),
+        "suite" => configuration.get("telemetry"),
+        _ => None,
+    });
+    let metrics = telemetry.filter_map(|configuration| configuration["metrics"].as_array()).flatten();
     let mut labels: Vec<&String> =
         metrics.filter_map(|metric| metric["labels"].as_object()).flat_map(|labels| labels.keys()).collect();
     labels.sort_unstable();
@@ -156,8 +157,20 @@ fn stats_tags(filters: &[(&str, &Value)]) -> Vec<Value> {
     labels.into_iter().map(tag).collect()
 }
 
-/// A cluster of one static endpoint.
+/// A cluster of one static endpoint. HTTP/1.1 stays HTTP/1.1, gRPC stays HTTP/2.
+#[must_use]
 pub fn cluster(name: &str, place: SocketAddr) -> Value {
+    let same = json!({"http_protocol_options": {}, "http2_protocol_options": {}});
+    cluster_with(name, place, "use_downstream_protocol_config", &same)
+}
+
+/// A cluster of one static endpoint that speaks HTTP/2 only: what gRPC calls of a filter need.
+#[must_use]
+pub fn grpc_cluster(name: &str, place: SocketAddr) -> Value {
+    cluster_with(name, place, "explicit_http_config", &json!({"http2_protocol_options": {}}))
+}
+
+fn cluster_with(name: &str, place: SocketAddr, protocols: &str, options: &Value) -> Value {
     json!({
         "name": name,
         "type": "STATIC",
@@ -169,8 +182,7 @@ pub fn cluster(name: &str, place: SocketAddr) -> Value {
         "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
             "common_http_protocol_options": {"max_headers_count": 2000},
-            // HTTP/1.1 stays HTTP/1.1, gRPC stays HTTP/2.
-            "use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}},
+            protocols: options,
         }},
     })
 }

@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -25,8 +25,14 @@ const MOST_HEADERS: usize = 4_000;
 /// The backends `stable` and `beta`, each speaking HTTP/1.1 and HTTP/2 without TLS on one port.
 ///
 /// They answer `{"backend", "method", "path", "headers": [[name, value]…], "body_bytes"}` with bytes that are not
-/// printable ASCII as `\xff`. `x-echo-status` sets the status, `x-echo-delay-ms` makes them wait. A gRPC call is answered
-/// with the same text as a message, and the trailer `grpc-status: 0`.
+/// printable ASCII as `\xff`. A gRPC call is answered with the same text as a message, and the trailer `grpc-status: 0`.
+///
+/// | request header | effect |
+/// |---|---|
+/// | `x-echo-status: 404` | the response's status |
+/// | `x-echo-header: name: value` | a header of the response; may stand several times |
+/// | `x-echo-body: text` | the response's body instead of the echo, which then goes into its header `x-echo` |
+/// | `x-echo-delay-ms: 300` | waits so long |
 #[derive(Debug)]
 pub struct Upstreams {
     /// Where `stable` listens.
@@ -107,16 +113,34 @@ async fn answer(backend: &str, request: Request<Incoming>) -> Response<Body> {
         "headers": authority.into_iter().chain(headers).collect::<Vec<_>>(),
         "body_bytes": received,
     });
-    let text = echo.to_string();
+    let mut text = echo.to_string();
+    let mut extra: Vec<(HeaderName, HeaderValue)> =
+        head.headers.get_all("x-echo-header").iter().filter_map(wanted_header).collect();
+    if let Some(body) = head.headers.get("x-echo-body") {
+        extra.push((
+            HeaderName::from_static("x-echo"),
+            HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("")),
+        ));
+        text = String::from_utf8_lossy(body.as_bytes()).into_owned();
+    }
     let grpc =
         head.headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
     let mut response = Response::new(if grpc { message(&text) } else { Full::from(text + "\n").boxed() });
     let kind = if grpc { "application/grpc" } else { "application/json" };
     response.headers_mut().insert("content-type", HeaderValue::from_static(kind));
+    for (name, value) in extra {
+        response.headers_mut().append(name, value);
+    }
     let status =
         number("x-echo-status").and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
     *response.status_mut() = status.unwrap_or(StatusCode::OK);
     response
+}
+
+/// `name: value`
+fn wanted_header(text: &HeaderValue) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = text.to_str().ok()?.split_once(": ")?;
+    Some((name.parse().ok()?, value.parse().ok()?))
 }
 
 /// A length-prefixed message and the trailers of success.

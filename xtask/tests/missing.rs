@@ -16,7 +16,7 @@ const STAND_INS: [(&str, &str); 13] = [
     ("rustc-without-linker", RUSTC),
     (
         "rustup-offline",
-        "echo 'error: could not download file: error sending request for url (https://static)' >&2; exit 1",
+        "echo 'error: could not download file: error sending request for url (https://server.invalid)' >&2; exit 1",
     ),
     (
         "rustup-refusing",
@@ -37,7 +37,7 @@ const STAND_INS: [(&str, &str); 13] = [
     ("npm-offline", "echo 'npm error code EAI_AGAIN' >&2; exit 1"),
     (
         "cargo-offline",
-        "echo x >> \"$0.calls\"; echo '[6] Could not resolve host: index.crates.io' >&2; exit 101",
+        "echo x >> \"$0.calls\"; echo '[6] Could not resolve host: registry.invalid' >&2; exit 101",
     ),
 ];
 
@@ -223,12 +223,12 @@ fn a_compiler_without_linker_says_what_to_install() {
 }
 
 #[test]
-fn without_crates_io_the_tier_fails_at_once_and_is_counted() {
+fn without_cargos_registry_the_tier_fails_at_once_and_is_counted() {
     let mut machine = machine(&["test", "--tier", "1"], &[("node", "node")]).with("CARGO", "cargo-offline");
     let output = machine.command.output().unwrap();
     let (out, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     starts(&said, "error: tier 1 could not be run\n  because: wasm-bindgen-test-runner ");
-    assert!(said.contains("crates.io, which has it (wasm-bindgen-cli), cannot be reached"), "{said}");
+    assert!(said.contains("cargo's registry, which has it (wasm-bindgen-cli), cannot be reached"), "{said}");
     assert!(out.lines().any(|line| line == "0 passed, 1 failed"), "{out}");
     assert_eq!(output.status.code(), Some(1));
     let calls = fs::read_to_string(FOLDER.path().join("cargo-offline.calls")).unwrap();

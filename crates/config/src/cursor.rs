@@ -67,21 +67,41 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The value here as an integer, however it was written, or `None` without a report.
+    #[must_use]
+    pub fn as_integer(&self) -> Option<i64> {
+        match self.value {
+            Value::Integer(value) => i64::try_from(*value).ok(),
+            _ => None,
+        }
+    }
+
+    /// The value here as a boolean, or `None` without a report.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.value {
+            Value::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// Whether the value here is a list.
     #[must_use]
     pub fn is_list(&self) -> bool {
         matches!(self.value, Value::List(_))
     }
 
+    /// Whether the value here is an object.
+    #[must_use]
+    pub fn is_object(&self) -> bool {
+        matches!(self.value, Value::Object(_))
+    }
+
     /// The value here as an integer from `least` to `most`.
     pub fn integer(self, least: i64, most: i64) -> Option<i64> {
-        match self.value {
-            Value::Integer(value) => {
-                i64::try_from(*value).ok().filter(|value| (least..=most).contains(value))
-            }
-            _ => None,
-        }
-        .or_else(|| self.expected(format_args!("an integer from {least} to {most}")))
+        self.as_integer()
+            .filter(|value| (least..=most).contains(value))
+            .or_else(|| self.expected(format_args!("an integer from {least} to {most}")))
     }
 
     /// The value here as one of `words`, which stand for the values beside them.
@@ -267,10 +287,7 @@ fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
 
 impl Decode for bool {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        match cursor.value {
-            Value::Bool(value) => Some(*value),
-            _ => cursor.expected("true or false"),
-        }
+        cursor.as_bool().or_else(|| cursor.expected("true or false"))
     }
 }
 

@@ -14,14 +14,31 @@ impl Callbacks {
     pub const RESPONSE_HEADERS: Self = Self(1 << 1);
     /// The exchange has ended.
     pub const LOG: Self = Self(1 << 2);
-    /// A callout was answered or failed.
+    /// An HTTP callout was answered or failed. Brings the callbacks of the request's body with it: where a plugin is
+    /// configured with `allow_on_headers_stop_iteration`, Envoy goes on with a held request as soon as a piece of its body
+    /// is not held as well.
     pub const CALLOUT: Self = Self(1 << 3);
+    /// A gRPC callout was answered or failed. Brings those callbacks too.
+    pub const GRPC_CALLOUT: Self = Self(1 << 4);
+    /// A piece of the request's body has arrived, or its trailers: behind those no piece is the last.
+    pub const REQUEST_BODY: Self = Self(1 << 5);
+    /// A piece of the response's body has arrived.
+    pub const RESPONSE_BODY: Self = Self(1 << 6);
+    /// Time has passed.
+    pub const TICK: Self = Self(1 << 7);
 
-    const EXPORTS: [(Self, &'static str); 4] = [
+    const EXPORTS: [(Self, &'static str); 8] = [
         (Self::REQUEST_HEADERS, "proxy_on_request_headers\n"),
         (Self::RESPONSE_HEADERS, "proxy_on_response_headers\n"),
         (Self::LOG, "proxy_on_log\n"),
-        (Self::CALLOUT, "proxy_on_http_call_response\n"),
+        (Self::CALLOUT, "proxy_on_http_call_response\nproxy_on_request_body\nproxy_on_request_trailers\n"),
+        (
+            Self::GRPC_CALLOUT,
+            "proxy_on_grpc_receive\nproxy_on_grpc_close\nproxy_on_request_body\nproxy_on_request_trailers\n",
+        ),
+        (Self::REQUEST_BODY, "proxy_on_request_body\nproxy_on_request_trailers\n"),
+        (Self::RESPONSE_BODY, "proxy_on_response_body\n"),
+        (Self::TICK, "proxy_on_tick\n"),
     ];
 
     /// Both sets together.
@@ -55,7 +72,7 @@ impl Callbacks {
         length
     }
 
-    /// The names that the module exports for these callbacks, a line each. The export macro writes them into the
+    /// The names that the module exports for these callbacks, a line each; some may stand twice. The export macro writes them into the
     /// module's custom section `tidegate.callbacks`; the build keeps those exports and drops the others.
     #[must_use]
     #[expect(
@@ -97,5 +114,15 @@ mod tests {
         const USED: Callbacks = Callbacks::REQUEST_HEADERS.and(Callbacks::LOG);
         const LIST: [u8; USED.export_list_len()] = USED.export_list();
         assert_eq!(&LIST, b"proxy_on_request_headers\nproxy_on_log\n");
+    }
+
+    #[test]
+    fn whoever_can_hold_a_request_can_hold_its_body() {
+        const HTTP: [u8; Callbacks::CALLOUT.export_list_len()] = Callbacks::CALLOUT.export_list();
+        const GRPC: [u8; Callbacks::GRPC_CALLOUT.export_list_len()] = Callbacks::GRPC_CALLOUT.export_list();
+        for list in [HTTP.as_slice(), &GRPC] {
+            let list = std::str::from_utf8(list).unwrap();
+            assert!(list.contains("proxy_on_request_body\nproxy_on_request_trailers\n"), "{list}");
+        }
     }
 }

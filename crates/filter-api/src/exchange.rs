@@ -1,7 +1,10 @@
 //! One request and its response, as the filters see them.
 
+use std::rc::Rc;
+
 use tidegate_config::HeaderValue;
 
+use crate::claims::Claims;
 use crate::headers::Headers;
 use crate::host::{Host, Property};
 
@@ -12,6 +15,7 @@ pub struct Exchange {
     request: Headers,
     response: Headers,
     principal: Option<HeaderValue>,
+    claims: Option<Rc<Claims>>,
     route_changed: bool,
 }
 
@@ -78,6 +82,20 @@ impl Exchange {
     /// Tells later filters who the caller is.
     pub fn set_principal(&mut self, principal: HeaderValue) {
         self.principal = Some(principal);
+    }
+
+    /// What is known of the caller beside the name: as set here by `auth`, or else as an `auth` in a module of its own
+    /// left it in filter state.
+    pub fn claims(&self, host: &dyn Host) -> Option<Rc<Claims>> {
+        match &self.claims {
+            Some(claims) => Some(Rc::clone(claims)),
+            None => Claims::parse(&host.property(Property::CLAIMS)?).map(Rc::new),
+        }
+    }
+
+    /// Tells later filters what is known of the caller.
+    pub fn set_claims(&mut self, claims: Rc<Claims>) {
+        self.claims = Some(claims);
     }
 
     /// Makes Envoy choose the route again, with the edits and the filter state of this exchange.

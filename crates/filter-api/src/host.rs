@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::flow::{CallToken, Callout};
 use crate::headers::HeaderBlock;
 
 /// A point in time: nanoseconds since 1970-01-01 UTC, as the host's clock tells it. It can jump both ways.
@@ -100,8 +101,18 @@ impl Property {
     pub const PLUGIN_NAME: Self = Self(b"plugin_name");
     /// The principal that `auth` established, as filter state: no client can set it.
     pub const PRINCIPAL: Self = Self(b"tg.principal");
+    /// The claims of the principal, a JSON object, as filter state.
+    pub const CLAIMS: Self = Self(b"tg.claims");
     /// The route that `header-routing` chose, as filter state: Envoy sees it as `wasm.tg.route`.
     pub const ROUTE: Self = Self(b"tg.route");
+    /// Name of the rule by which `header-routing` chose, as filter state.
+    pub const ROUTING_RULE: Self = Self(b"tg.routing_rule");
+    /// Name of the arm of a split that `header-routing` chose, as filter state.
+    pub const ROUTING_ARM: Self = Self(b"tg.routing_arm");
+    /// Name of the rule by which `auth` decided, as filter state.
+    pub const AUTH_RULE: Self = Self(b"tg.auth_rule");
+    /// Name of the limit by which `rate-limit` refused, or would have in shadow mode, as filter state.
+    pub const LIMIT: Self = Self(b"tg.limit");
 
     /// The path as the ABI wants it: its parts, NUL between them.
     #[must_use]
@@ -172,4 +183,16 @@ pub trait Host: Clock {
     /// # Errors
     /// Whatever the host answers but success.
     fn response_headers(&self) -> Result<HeaderBlock, HostError>;
+
+    /// Starts a call on no exchange's behalf; its end is told to [`crate::Filter::on_dispatched`].
+    ///
+    /// # Errors
+    /// Whatever the host answers but success: an unknown or dead cluster.
+    fn dispatch(&self, callout: &Callout) -> Result<CallToken, HostError>;
+
+    /// Calls a function that this host offers beyond the ABI, such as Envoy's `verify_signature`.
+    ///
+    /// # Errors
+    /// [`HostError::NotFound`] where the host has no such function, and whatever else it answers but success.
+    fn call_foreign(&self, function: &str, arguments: &[u8]) -> Result<Vec<u8>, HostError>;
 }

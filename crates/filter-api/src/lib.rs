@@ -7,6 +7,7 @@
 //! Names no SDK, does no I/O and reads no clock of its own.
 
 mod callbacks;
+mod claims;
 mod edits;
 mod exchange;
 mod filter;
@@ -15,9 +16,13 @@ mod headers;
 mod host;
 
 pub use callbacks::Callbacks;
+pub use claims::Claims;
 pub use edits::{Edit, EditKind};
 pub use exchange::Exchange;
 pub use filter::Filter;
-pub use flow::{Callout, CalloutFailure, CalloutResponse, CalloutResult, Flow, GrpcStatus, LocalReply};
+pub use flow::{
+    BodyPiece, CallToken, Callout, CalloutFailure, CalloutResponse, CalloutResult, Flow, GrpcCall,
+    GrpcStatus, HttpCall, LocalReply,
+};
 pub use headers::{HeaderBlock, Headers, MalformedHeaders};
 pub use host::{Cas, Clock, Host, HostError, MetricId, MetricKind, Property, SharedValue, Timestamp};

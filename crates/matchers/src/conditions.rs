@@ -2,6 +2,7 @@
 
 use tidegate_config::{Cidr, Cursor, Decode, Object};
 
+use crate::claim::ClaimMatch;
 use crate::facts::Facts;
 use crate::field::{FieldMatch, cookie_values, query_values};
 use crate::host::HostMatch;
@@ -21,7 +22,7 @@ pub struct Conditions {
 pub enum Scope {
     /// Everything about a request.
     Request,
-    /// The request without its principal: before anybody has been authenticated.
+    /// The request without its principal and claims: before anybody has been authenticated.
     Unauthenticated,
 }
 
@@ -77,6 +78,7 @@ struct Match {
     cookies: Vec<FieldMatch>,
     cidrs: Vec<Cidr>,
     principals: Vec<TextMatch>,
+    claims: Vec<ClaimMatch>,
 }
 
 impl Match {
@@ -101,9 +103,9 @@ impl Match {
             source.finish();
             cidrs
         });
-        let principals = match scope {
-            Scope::Request => principals(&mut object),
-            Scope::Unauthenticated => Some(Vec::new()),
+        let (principals, claims) = match scope {
+            Scope::Request => (principals(&mut object), list(&mut object, "claims")),
+            Scope::Unauthenticated => (Some(Vec::new()), Some(Vec::new())),
         };
         object.finish();
         Some(Self {
@@ -115,6 +117,7 @@ impl Match {
             cookies: cookies?,
             cidrs: cidrs?,
             principals: principals?,
+            claims: claims?,
         })
     }
 
@@ -127,6 +130,7 @@ impl Match {
             && self.cookies.is_empty()
             && self.cidrs.is_empty()
             && self.principals.is_empty()
+            && self.claims.is_empty()
     }
 
     fn matches(&self, facts: &Facts<'_>) -> bool {
@@ -142,6 +146,7 @@ impl Match {
                 .all(|field| field.matches(cookie_values(exchange.request().values("cookie"), &field.name)))
             && any(&self.cidrs, |cidr| facts.source().is_some_and(|address| cidr.contains(address)))
             && any(&self.principals, |text| facts.principal().is_some_and(|name| text.matches(name)))
+            && (self.claims.is_empty() || ClaimMatch::all_match(&self.claims, facts.claims()))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use tidegate_filter_api::{Exchange, Host};
+use tidegate_filter_api::{Claims, Exchange, Host};
 
 use crate::source::ClientAddress;
 
@@ -17,6 +18,7 @@ pub struct Facts<'a> {
     authority: OnceCell<Vec<u8>>,
     source: OnceCell<Option<IpAddr>>,
     principal: OnceCell<Option<Vec<u8>>>,
+    claims: OnceCell<Option<Rc<Claims>>>,
 }
 
 impl<'a> Facts<'a> {
@@ -31,6 +33,7 @@ impl<'a> Facts<'a> {
             authority: OnceCell::new(),
             source: OnceCell::new(),
             principal: OnceCell::new(),
+            claims: OnceCell::new(),
         }
     }
 
@@ -58,5 +61,10 @@ impl<'a> Facts<'a> {
     /// The principal, if there is one.
     pub fn principal(&self) -> Option<&[u8]> {
         self.principal.get_or_init(|| self.exchange.principal(self.host)).as_deref()
+    }
+
+    /// What is known of the principal beside the name, if anything is.
+    pub fn claims(&self) -> Option<&Claims> {
+        self.claims.get_or_init(|| self.exchange.claims(self.host)).as_deref()
     }
 }

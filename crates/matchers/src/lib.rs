@@ -2,21 +2,27 @@
 //!
 //! A [`Conditions`] says when a rule applies (`match`, `not`, `any`); [`Facts`] is one exchange as conditions see it.
 //! A request has one path, so a *list* of `paths`, `hosts`, `methods`, `cidrs` or `principals` means any of them; it has
-//! many headers, so a list of `headers`, `query` or `cookies` means all of them. Absent means everything.
+//! many headers, so a list of `headers`, `query`, `cookies` or `claims` means all of them. Absent means everything.
 
+mod claim;
 mod conditions;
 mod facts;
 mod field;
 mod host;
 mod path;
 mod source;
+mod status;
+mod template;
 mod text;
 
+pub use claim::ClaimMatch;
 pub use conditions::{Conditions, Scope};
 pub use facts::Facts;
 pub use field::{cookie_values, query_values};
 pub use path::{is_ambiguous, normalise};
 pub use source::ClientAddress;
+pub use status::StatusMatch;
+pub use template::{Captures, Template, TemplateError, TemplateSet};
 pub use text::TextMatch;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use tidegate_config::{Cursor, Decode};
 
 use crate::field::split_once;
+use crate::template::Template;
 use crate::text::TextMatch;
 
 /// A condition on the path.
@@ -24,6 +25,7 @@ enum PathCondition {
     Text(TextMatch),
     /// Whole segments, without a final slash: `/cart` takes `/cart/1`, not `/cartoon`.
     Segments(Vec<u8>),
+    Template(Template),
 }
 
 impl PathMatch {
@@ -34,6 +36,7 @@ impl PathMatch {
             PathCondition::Segments(prefix) => path
                 .strip_prefix(prefix.as_slice())
                 .is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))),
+            PathCondition::Template(template) => template.fits(path),
         }
     }
 }
@@ -41,10 +44,14 @@ impl PathMatch {
 impl Decode for PathMatch {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let variant = object.one_of(&["exact", "prefix", "suffix", "contains"]);
+        let variant = object.one_of(&["exact", "prefix", "suffix", "contains", "template"]);
         let raw = object.or("raw", false);
         object.finish();
         let (variant, raw) = (variant?, raw?);
+        if variant.key == "template" {
+            let template = variant.cursor.decode()?;
+            return Some(Self { condition: PathCondition::Template(template), raw });
+        }
         let text = TextMatch::from_variant(&variant)?;
         let condition = match text {
             TextMatch::Exact(path) | TextMatch::Prefix(path) if !path.starts_with(b"/") => {

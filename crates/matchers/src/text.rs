@@ -69,8 +69,12 @@ impl Decode for TextMatch {
     }
 }
 
-/// `{gte, gt, lte, lt}` as inclusive bounds.
 fn range(cursor: Cursor<'_>) -> Option<TextMatch> {
+    range_bounds(cursor).map(|(least, most)| TextMatch::Range(least, most))
+}
+
+/// `{gte, gt, lte, lt}` as inclusive bounds; an absent one is the end of all numbers.
+pub(crate) fn range_bounds(cursor: Cursor<'_>) -> Option<(i64, i64)> {
     let mut object = cursor.object()?;
     let least = bound(&mut object, ["gte", "gt"], 1, i64::MIN);
     let most = bound(&mut object, ["lte", "lt"], -1, i64::MAX);
@@ -79,7 +83,7 @@ fn range(cursor: Cursor<'_>) -> Option<TextMatch> {
     if least > most || (least, most) == (i64::MIN, i64::MAX) {
         return cursor.expected_found("bounds that some numbers meet and others do not", "none or all");
     }
-    Some(TextMatch::Range(least, most))
+    Some((least, most))
 }
 
 fn bound(object: &mut Object<'_>, keys: [&'static str; 2], step: i64, unbounded: i64) -> Option<i64> {

@@ -4,11 +4,12 @@
 //! answered with 500, and where not even that works, reset. Nothing here panics.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use tidegate_config::Errors;
 use tidegate_filter_api::{
-    CalloutFailure, CalloutResult, Exchange, Filter, Flow, GrpcStatus, Headers, Host, HostError, LocalReply,
-    MetricId, MetricKind,
+    BodyPiece, CallToken, Callbacks, CalloutFailure, CalloutResult, Exchange, Filter, Flow, GrpcStatus,
+    Headers, Host, HostError, LocalReply, MetricId, MetricKind,
 };
 
 use crate::wire::{Map, Wire};
@@ -31,6 +32,22 @@ impl<F: Filter> Plugin<F> {
         Ok(Self { filter: F::new(config, host), host_errors })
     }
 
+    /// How often [`Plugin::on_tick`] is to be called.
+    #[must_use]
+    pub fn tick_period(&self) -> Option<Duration> {
+        self.filter.tick_period()
+    }
+
+    /// Time has passed.
+    pub fn on_tick(&self, host: &dyn Host) {
+        self.filter.on_tick(host);
+    }
+
+    /// A dispatched call has ended. Streams that wait for it are to be told afterwards.
+    pub fn on_dispatched(&self, host: &dyn Host, token: CallToken, result: CalloutResult) {
+        self.filter.on_dispatched(host, token, result);
+    }
+
     fn count_host_error(&self, wire: &dyn Wire, call: &str, error: HostError) {
         log::error!("{}: {call}: {error}", F::NAME);
         if let Some(metric) = self.host_errors {
@@ -44,9 +61,25 @@ impl<F: Filter> Plugin<F> {
 pub enum Verdict {
     /// Go on.
     Continue,
-    /// Hold: it waits for a callout under this token.
-    Wait(u32),
+    /// Hold: from now on it waits for the end of this call.
+    Wait(CallToken),
+    /// Hold: pieces of its body are wanted, or it waits for a call still.
+    Hold,
     /// Hold: it has been answered.
+    Answered,
+}
+
+/// What a request is held for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    No,
+    /// A call of its own.
+    Call(CallToken),
+    /// A call that others may wait for too.
+    Dispatched(CallToken),
+    /// Its body, of which so much has been seen.
+    Body(usize),
+    /// For good: it has been answered.
     Answered,
 }
 
@@ -55,8 +88,7 @@ pub struct Stream<F: Filter> {
     plugin: Rc<Plugin<F>>,
     exchange: Exchange,
     state: F::Stream,
-    /// The callout that a paused request waits for.
-    waiting: Option<u32>,
+    held: Held,
 }
 
 /// A filter that calls out again and again without an answer in between is a defect; this ends it.
@@ -66,11 +98,11 @@ impl<F: Filter> Stream<F> {
     /// A stream that begins.
     #[must_use]
     pub fn new(plugin: Rc<Plugin<F>>) -> Self {
-        Self { plugin, exchange: Exchange::default(), state: F::Stream::default(), waiting: None }
+        Self { plugin, exchange: Exchange::default(), state: F::Stream::default(), held: Held::No }
     }
 
-    /// Request headers have arrived.
-    pub fn on_request(&mut self, wire: &dyn Wire) -> Verdict {
+    /// Request headers have arrived; with `end`, nothing follows them.
+    pub fn on_request(&mut self, end: bool, wire: &dyn Wire) -> Verdict {
         if self.plugin.filter.reads_request() {
             match wire.request_headers() {
                 Ok(block) => self.exchange = Exchange::new(Headers::new(block)),
@@ -80,22 +112,64 @@ impl<F: Filter> Stream<F> {
             self.exchange = Exchange::new(Headers::unread());
         }
         let flow = self.plugin.filter.on_request(&mut self.state, &mut self.exchange, wire.as_host());
-        self.perform(flow, wire)
+        match flow {
+            Flow::ReadBody if end => self.read_body(&[], true, wire),
+            Flow::ReadBody => self.hold_for_body(0, wire),
+            other => self.perform(other, wire),
+        }
     }
 
-    /// The callout under `token` has ended. Ignored unless the stream waits for it.
-    pub fn on_callout(&mut self, token: u32, result: CalloutResult, wire: &dyn Wire) -> Option<Verdict> {
-        if self.waiting != Some(token) {
+    /// So many bytes of the request's body are there in all; with `end`, nothing follows them.
+    pub fn on_request_body(&mut self, available: usize, end: bool, wire: &dyn Wire) -> Verdict {
+        let seen = match self.held {
+            Held::No => return Verdict::Continue,
+            Held::Answered => return Verdict::Answered,
+            Held::Call(_) | Held::Dispatched(_) => return Verdict::Hold,
+            Held::Body(seen) => seen,
+        };
+        // Only what is new: reading all of it at every piece would be quadratic.
+        match wire.request_body(seen, available.saturating_sub(seen)) {
+            Ok(bytes) => {
+                self.held = Held::Body(available);
+                self.read_body(&bytes, end, wire)
+            }
+            Err(error) => self.give_up(wire, "reading the request's body", error),
+        }
+    }
+
+    /// The request's trailers have arrived: its body has ended without a last piece.
+    pub fn on_request_trailers(&mut self, wire: &dyn Wire) -> Verdict {
+        match self.held {
+            Held::No => Verdict::Continue,
+            Held::Answered => Verdict::Answered,
+            Held::Call(_) | Held::Dispatched(_) => Verdict::Hold,
+            Held::Body(_) => self.read_body(&[], true, wire),
+        }
+    }
+
+    /// The call under `token` has ended. Ignored unless the stream made it and waits for it.
+    pub fn on_callout(
+        &mut self,
+        token: CallToken,
+        result: CalloutResult,
+        wire: &dyn Wire,
+    ) -> Option<Verdict> {
+        if self.held != Held::Call(token) {
             return None;
         }
-        self.waiting = None;
         let filter = &self.plugin.filter;
         let flow = filter.on_callout(&mut self.state, &mut self.exchange, wire.as_host(), result);
-        let verdict = self.perform(flow, wire);
-        if verdict == Verdict::Continue {
-            wire.resume();
+        Some(self.perform_and_resume(flow, wire))
+    }
+
+    /// The dispatched call under `token` has ended, and the filter has heard of it. Ignored unless the stream waits for
+    /// it.
+    pub fn on_awaited(&mut self, token: CallToken, wire: &dyn Wire) -> Option<Verdict> {
+        if self.held != Held::Dispatched(token) {
+            return None;
         }
-        Some(verdict)
+        let flow = self.plugin.filter.on_awaited(&mut self.state, &mut self.exchange, wire.as_host());
+        Some(self.perform_and_resume(flow, wire))
     }
 
     /// Response headers have arrived.
@@ -115,9 +189,49 @@ impl<F: Filter> Stream<F> {
         }
     }
 
+    /// So many bytes of the response's body pass.
+    pub fn on_response_body(&mut self, available: usize, wire: &dyn Wire) {
+        let filter = &self.plugin.filter;
+        if available == 0 || !filter.reads_response_body(&self.state) {
+            return;
+        }
+        match wire.response_body(available) {
+            Ok(bytes) => {
+                filter.on_response_body(&mut self.state, &mut self.exchange, wire.as_host(), &bytes);
+            }
+            Err(error) => self.plugin.count_host_error(wire, "reading the response's body", error),
+        }
+    }
+
     /// The stream has ended.
     pub fn on_log(&mut self, wire: &dyn Wire) {
         self.plugin.filter.on_log(&mut self.state, &self.exchange, wire.as_host());
+    }
+
+    fn hold_for_body(&mut self, seen: usize, wire: &dyn Wire) -> Verdict {
+        if !F::CALLBACKS.contains(Callbacks::REQUEST_BODY) {
+            // A defect of the filter: no piece would ever come.
+            return self.give_up(wire, "reading the request's body", HostError::Unimplemented);
+        }
+        self.held = Held::Body(seen);
+        Verdict::Hold
+    }
+
+    fn read_body(&mut self, bytes: &[u8], end: bool, wire: &dyn Wire) -> Verdict {
+        let piece = BodyPiece { bytes, end };
+        let filter = &self.plugin.filter;
+        match filter.on_request_body(&mut self.state, &mut self.exchange, wire.as_host(), piece) {
+            Flow::ReadBody if !end => Verdict::Hold,
+            flow => self.perform(flow, wire),
+        }
+    }
+
+    fn perform_and_resume(&mut self, flow: Flow, wire: &dyn Wire) -> Verdict {
+        let verdict = self.perform(flow, wire);
+        if verdict == Verdict::Continue {
+            wire.resume();
+        }
+        verdict
     }
 
     fn perform(&mut self, mut flow: Flow, wire: &dyn Wire) -> Verdict {
@@ -125,11 +239,20 @@ impl<F: Filter> Stream<F> {
             let callout = match flow {
                 Flow::Continue => return self.go_on(wire),
                 Flow::Reply(reply) => return self.answer(&reply, wire),
+                Flow::Await(token) if wire.is_under_way(token) => {
+                    self.held = Held::Dispatched(token);
+                    return Verdict::Wait(token);
+                }
+                // Nothing would ever wake it: both are defects of the filter.
+                Flow::Await(_) => return self.give_up(wire, "awaiting a call", HostError::NotFound),
+                Flow::ReadBody => {
+                    return self.give_up(wire, "reading the request's body", HostError::NotFound);
+                }
                 Flow::Call(callout) => callout,
             };
             match wire.call(&callout) {
                 Ok(token) => {
-                    self.waiting = Some(token);
+                    self.held = Held::Call(token);
                     return Verdict::Wait(token);
                 }
                 // Unknown and dead clusters fail at once; the filter hears of it like of any other failure.
@@ -144,6 +267,7 @@ impl<F: Filter> Stream<F> {
     }
 
     fn go_on(&mut self, wire: &dyn Wire) -> Verdict {
+        self.held = Held::No;
         let failed =
             self.exchange.request_mut().take_pending().find_map(|edit| wire.edit(Map::Request, edit).err());
         if let Some(error) = failed {
@@ -157,7 +281,8 @@ impl<F: Filter> Stream<F> {
         Verdict::Continue
     }
 
-    fn answer(&self, reply: &LocalReply, wire: &dyn Wire) -> Verdict {
+    fn answer(&mut self, reply: &LocalReply, wire: &dyn Wire) -> Verdict {
+        self.held = Held::Answered;
         if let Err(error) = wire.reply(reply) {
             self.plugin.count_host_error(wire, "replying", error);
             wire.reset();
@@ -165,13 +290,13 @@ impl<F: Filter> Stream<F> {
         Verdict::Answered
     }
 
-    fn give_up(&self, wire: &dyn Wire, call: &str, error: HostError) -> Verdict {
+    fn give_up(&mut self, wire: &dyn Wire, call: &str, error: HostError) -> Verdict {
         self.plugin.count_host_error(wire, call, error);
         let reply = LocalReply {
             status: 500,
             grpc_status: GrpcStatus::Unavailable,
             headers: Vec::new(),
-            body: "the request could not be processed\n",
+            body: "the request could not be processed\n".into(),
             details: "tidegate_host_error",
         };
         self.answer(&reply, wire)

@@ -1,6 +1,6 @@
 //! What the pipeline asks of the host on a filter's behalf.
 
-use tidegate_filter_api::{Callout, Edit, HeaderBlock, Host, HostError, LocalReply};
+use tidegate_filter_api::{CallToken, Callout, Edit, HeaderBlock, Host, HostError, LocalReply};
 
 /// A header map of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,11 +40,26 @@ pub trait Wire: Host {
     /// Resets the stream: the last resort when not even a reply can be sent.
     fn reset(&self);
 
-    /// Sends a request to a cluster; the answer arrives later under the token returned.
+    /// Makes a call on the stream's behalf; its end comes later, under the token returned.
     ///
     /// # Errors
     /// Whatever the host answers but success.
-    fn call(&self, callout: &Callout) -> Result<u32, HostError>;
+    fn call(&self, callout: &Callout) -> Result<CallToken, HostError>;
+
+    /// Whether a call made by [`Host::dispatch`] has not ended yet.
+    fn is_under_way(&self, token: CallToken) -> bool;
+
+    /// At most `most` bytes of the request's body as held so far, from byte `start` on.
+    ///
+    /// # Errors
+    /// Whatever the host answers but success.
+    fn request_body(&self, start: usize, most: usize) -> Result<Box<[u8]>, HostError>;
+
+    /// At most `most` bytes of the piece of the response's body that passes now.
+    ///
+    /// # Errors
+    /// Whatever the host answers but success.
+    fn response_body(&self, most: usize) -> Result<Box<[u8]>, HostError>;
 
     /// Lets a paused request go on.
     fn resume(&self);

@@ -10,7 +10,7 @@ pub(crate) fn unauthenticated() -> LocalReply {
         status: 401,
         grpc_status: GrpcStatus::Unauthenticated,
         headers: challenge.into_iter().collect(),
-        body: "authentication is required\n",
+        body: "authentication is required\n".into(),
         details: "tidegate_unauthenticated",
     }
 }
@@ -20,7 +20,7 @@ pub(crate) fn forbidden() -> LocalReply {
         status: 403,
         grpc_status: GrpcStatus::PermissionDenied,
         headers: Vec::new(),
-        body: "this is not allowed\n",
+        body: "this is not allowed\n".into(),
         details: "tidegate_forbidden",
     }
 }
@@ -31,7 +31,7 @@ pub(crate) fn ambiguous_path() -> LocalReply {
         status: 400,
         grpc_status: GrpcStatus::PermissionDenied,
         headers: Vec::new(),
-        body: "the path is ambiguous\n",
+        body: "the path is ambiguous\n".into(),
         details: "tidegate_ambiguous_path",
     }
 }
@@ -41,7 +41,7 @@ pub(crate) fn undecided() -> LocalReply {
         status: 500,
         grpc_status: GrpcStatus::Unavailable,
         headers: Vec::new(),
-        body: "the request could not be checked\n",
+        body: "the request could not be checked\n".into(),
         details: "tidegate_auth_error",
     }
 }

@@ -74,7 +74,7 @@ fn no_route() -> LocalReply {
         status: 500,
         grpc_status: GrpcStatus::Unavailable,
         headers: Vec::new(),
-        body: "the route could not be chosen\n",
+        body: "the route could not be chosen\n".into(),
         details: "tidegate_routing_error",
     }
 }

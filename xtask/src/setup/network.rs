@@ -2,8 +2,8 @@
 
 use anyhow::Error;
 
-/// What pip, npm, cargo, rustup and apt print when they cannot reach their server.
-const SIGNS: [&str; 16] = [
+/// What pip, npm, cargo, rustup, go and apt print when they cannot reach their server.
+const SIGNS: [&str; 19] = [
     "NewConnectionError",
     "connection broken by",
     "Connection refused",
@@ -20,6 +20,9 @@ const SIGNS: [&str; 16] = [
     "error sending request for url",
     "Network is unreachable",
     "Connection timed out",
+    "connection refused",
+    "no such host",
+    "i/o timeout",
 ];
 
 /// Whether the failure was that a server did not answer.
@@ -54,6 +57,7 @@ mod tests {
             "npm error code EAI_AGAIN\nnpm error syscall getaddrinfo",
             "error: download of config.json failed\nCaused by:\n  [6] Could not resolve hostname",
             "error: could not download file from 'https://rustup.invalid/x': error sending request for url",
+            "go: x@v1: Get \"https://proxy.invalid/x\": dial tcp: lookup proxy.invalid: no such host",
             "E: Failed to fetch http://mirror.invalid/  Temporary failure resolving 'mirror.invalid'",
         ];
         for text in printed {

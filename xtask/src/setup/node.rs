@@ -79,7 +79,7 @@ fn install(what: &str) -> Result<()> {
     let pins = format!("node-{VERSION}.txt");
     let instead =
         format!("install Node {OLDEST_MAJOR} or newer with npm (on Debian: apt-get install nodejs npm)");
-    pip::install(&pip::Wheel { what, pins: &pins, instead: &instead }, &folder())
+    pip::install(&pip::Wheel { what, pins: &pins, python: None, instead: &instead }, &folder())
 }
 
 fn folder() -> PathBuf {

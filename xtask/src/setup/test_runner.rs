@@ -39,7 +39,8 @@ impl TestRunner {
         let built = build(&version, true)
             .or_else(|error| if network::is_silent(&error) { Err(error) } else { build(&version, false) });
         built.map_err(|error| {
-            let server = format!("{NAME} {version} is missing; crates.io, which has it (wasm-bindgen-cli),");
+            let server =
+                format!("{NAME} {version} is missing; cargo's registry, which has it (wasm-bindgen-cli),");
             let otherwise = format!(
                 "{NAME} is missing and cannot be built; by hand: cargo install wasm-bindgen-cli@{version}"
             );

@@ -15,7 +15,10 @@ pub(super) const REQUEST_HEADERS: u32 = 0;
 pub(super) const RESPONSE_HEADERS: u32 = 2;
 pub(super) const CALL_RESPONSE_HEADERS: u32 = 6;
 /// Kinds of buffers, as numbered by the ABI.
+pub(super) const REQUEST_BODY: u32 = 0;
+pub(super) const RESPONSE_BODY: u32 = 1;
 pub(super) const CALL_RESPONSE_BODY: u32 = 4;
+pub(super) const GRPC_MESSAGE: u32 = 5;
 pub(super) const PLUGIN_CONFIGURATION: u32 = 7;
 /// Kinds of streams, as numbered by the ABI.
 pub(super) const REQUEST_STREAM: u32 = 0;
@@ -103,6 +106,21 @@ mod raw {
             timeout: u32,
             token: *mut u32,
         ) -> u32;
+        pub(super) fn proxy_grpc_call(
+            cluster: *const u8,
+            cluster_size: usize,
+            service: *const u8,
+            service_size: usize,
+            method: *const u8,
+            method_size: usize,
+            metadata: *const u8,
+            metadata_size: usize,
+            message: *const u8,
+            message_size: usize,
+            timeout: u32,
+            token: *mut u32,
+        ) -> u32;
+        pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
         pub(super) fn proxy_set_effective_context(context: u32) -> u32;
         pub(super) fn proxy_call_foreign_function(
             name: *const u8,
@@ -157,8 +175,8 @@ pub(super) fn now() -> u64 {
     time
 }
 
-pub(super) fn buffer(kind: u32, most: usize) -> Result<Box<[u8]>, HostError> {
-    returned(|data, size| unsafe { proxy_get_buffer_bytes(kind, 0, most, data, size) })
+pub(super) fn buffer(kind: u32, start: usize, most: usize) -> Result<Box<[u8]>, HostError> {
+    returned(|data, size| unsafe { proxy_get_buffer_bytes(kind, start, most, data, size) })
 }
 
 pub(super) fn header_pairs(map: u32) -> Result<Box<[u8]>, HostError> {
@@ -265,6 +283,38 @@ pub(super) fn http_call(
         )
     })
     .map(|()| token)
+}
+
+pub(super) fn grpc_call(
+    cluster: &str,
+    service: &str,
+    method: &str,
+    metadata: &[u8],
+    message: &[u8],
+    timeout_ms: u32,
+) -> Result<u32, HostError> {
+    let mut token = 0;
+    check(unsafe {
+        proxy_grpc_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            service.as_ptr(),
+            service.len(),
+            method.as_ptr(),
+            method.len(),
+            metadata.as_ptr(),
+            metadata.len(),
+            message.as_ptr(),
+            message.len(),
+            timeout_ms,
+            &raw mut token,
+        )
+    })
+    .map(|()| token)
+}
+
+pub(super) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
+    check(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
 pub(super) fn set_effective_context(context: u32) -> Result<(), HostError> {

@@ -5,9 +5,9 @@ use std::rc::{Rc, Weak};
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
-use tidegate_filter_api::{CalloutResult, Filter};
+use tidegate_filter_api::{CallToken, CalloutResult, Filter};
 
-use super::callouts::{self, Waiting};
+use super::callouts::{self, Dispatching, Waiting};
 use super::envoy::Envoy;
 use super::{abi, logger};
 use crate::pipeline::{Plugin, Stream, Verdict};
@@ -15,12 +15,19 @@ use crate::pipeline::{Plugin, Stream, Verdict};
 /// Starts a module: the host calls `_initialize`, which calls this.
 pub fn start<F: Filter>() {
     logger::install();
-    proxy_wasm::set_root_context(|_| Box::new(Root::<F> { plugin: None }));
+    proxy_wasm::set_root_context(|context| Box::new(Root::<F> { context, plugin: None }));
 }
 
 struct Root<F> {
+    context: u32,
     /// `None` until configured; no stream begins before that.
     plugin: Option<Rc<Plugin<F>>>,
+}
+
+impl<F: Filter> Dispatching for Plugin<F> {
+    fn dispatched(&self, token: CallToken, result: CalloutResult) {
+        self.on_dispatched(&Envoy, token, result);
+    }
 }
 
 impl<F: Filter> Context for Root<F> {}
@@ -30,7 +37,7 @@ impl<F: Filter> RootContext for Root<F> {
         logger::adopt_host_level();
         let document = match size {
             0 => Box::default(),
-            _ => match abi::buffer(abi::PLUGIN_CONFIGURATION, size) {
+            _ => match abi::buffer(abi::PLUGIN_CONFIGURATION, 0, size) {
                 Ok(document) => document,
                 Err(error) => {
                     log::error!("{}: configuration could not be read: {error}", F::NAME);
@@ -40,7 +47,7 @@ impl<F: Filter> RootContext for Root<F> {
         };
         match Plugin::configure(&document, &Envoy) {
             Ok(plugin) => {
-                self.plugin = Some(Rc::new(plugin));
+                self.start(Rc::new(plugin));
                 true
             }
             Err(errors) => {
@@ -50,6 +57,12 @@ impl<F: Filter> RootContext for Root<F> {
                 }
                 false
             }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(plugin) = &self.plugin {
+            plugin.on_tick(&Envoy);
         }
     }
 
@@ -65,22 +78,48 @@ impl<F: Filter> RootContext for Root<F> {
     }
 }
 
+impl<F: Filter> Root<F> {
+    fn start(&mut self, plugin: Rc<Plugin<F>>) {
+        let weak: Weak<Plugin<F>> = Rc::downgrade(&plugin);
+        callouts::adopt(self.context, weak);
+        if let Some(period) = plugin.tick_period() {
+            let milliseconds = u32::try_from(period.as_millis().max(1)).unwrap_or(u32::MAX);
+            if let Err(error) = abi::set_tick_period(milliseconds) {
+                // Whether a configuration is accepted must not depend on the host's state.
+                log::error!("{}: asking for ticks: {error}", F::NAME);
+            }
+        }
+        self.plugin = Some(plugin);
+    }
+}
+
 /// A stream that both the SDK's context and a callout on its way can reach.
 struct Shared<F: Filter>(RefCell<Stream<F>>);
 
 impl<F: Filter> Shared<F> {
-    fn expect_answer(self: &Rc<Self>, token: u32, context: u32) {
-        let stream: Weak<Self> = Rc::downgrade(self);
-        callouts::expect(token, context, stream);
+    /// What the host is to do with the request, after the call that it newly waits for has been noted.
+    fn heed(self: &Rc<Self>, verdict: Verdict, context: u32) -> Action {
+        match verdict {
+            Verdict::Continue => Action::Continue,
+            Verdict::Hold | Verdict::Answered => Action::Pause,
+            Verdict::Wait(token) => {
+                let stream: Weak<Self> = Rc::downgrade(self);
+                callouts::expect(token, context, stream);
+                Action::Pause
+            }
+        }
     }
 }
 
 impl<F: Filter> Waiting for Shared<F> {
-    fn answer(self: Rc<Self>, context: u32, token: u32, result: CalloutResult) {
+    fn answer(self: Rc<Self>, context: u32, token: CallToken, result: CalloutResult) {
         let verdict = self.0.borrow_mut().on_callout(token, result, &Envoy);
-        if let Some(Verdict::Wait(next)) = verdict {
-            self.expect_answer(next, context);
-        }
+        verdict.map(|verdict| self.heed(verdict, context));
+    }
+
+    fn wake(self: Rc<Self>, context: u32, token: CallToken) {
+        let verdict = self.0.borrow_mut().on_awaited(token, &Envoy);
+        verdict.map(|verdict| self.heed(verdict, context));
     }
 }
 
@@ -92,25 +131,37 @@ struct Http<F: Filter> {
 impl<F: Filter> Context for Http<F> {}
 
 impl<F: Filter> HttpContext for Http<F> {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+    fn on_http_request_headers(&mut self, _: usize, end: bool) -> Action {
         let Some(stream) = &self.stream else {
             abi::close_request();
             return Action::Pause;
         };
-        let verdict = stream.0.borrow_mut().on_request(&Envoy);
-        match verdict {
-            Verdict::Continue => Action::Continue,
-            Verdict::Answered => Action::Pause,
-            Verdict::Wait(token) => {
-                stream.expect_answer(token, self.context);
-                Action::Pause
-            }
-        }
+        let verdict = stream.0.borrow_mut().on_request(end, &Envoy);
+        stream.heed(verdict, self.context)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end: bool) -> Action {
+        let Some(stream) = &self.stream else { return Action::Pause };
+        let verdict = stream.0.borrow_mut().on_request_body(size, end, &Envoy);
+        stream.heed(verdict, self.context)
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        let Some(stream) = &self.stream else { return Action::Pause };
+        let verdict = stream.0.borrow_mut().on_request_trailers(&Envoy);
+        stream.heed(verdict, self.context)
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if let Some(stream) = &self.stream {
             stream.0.borrow_mut().on_response(&Envoy);
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_body(&mut self, size: usize, _: bool) -> Action {
+        if let Some(stream) = &self.stream {
+            stream.0.borrow_mut().on_response_body(size, &Envoy);
         }
         Action::Continue
     }

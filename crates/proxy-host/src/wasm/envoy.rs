@@ -1,11 +1,13 @@
 //! The host behind the module, as filters and pipeline see it.
 
+use std::time::Duration;
+
 use tidegate_filter_api::{
-    Callout, Cas, Clock, Edit, EditKind, HeaderBlock, Host, HostError, LocalReply, MetricId, MetricKind,
-    Property, SharedValue, Timestamp,
+    CallToken, Callout, Cas, Clock, Edit, EditKind, HeaderBlock, Host, HostError, LocalReply, MetricId,
+    MetricKind, Property, SharedValue, Timestamp,
 };
 
-use super::abi;
+use super::{abi, callouts};
 use crate::wire::{Map, Wire};
 
 /// The host behind the module. Calls concern the context that the host has made active.
@@ -76,6 +78,23 @@ impl Host for Envoy {
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {
         header_block(abi::RESPONSE_HEADERS)
     }
+
+    fn dispatch(&self, callout: &Callout) -> Result<CallToken, HostError> {
+        self.call(callout).inspect(|token| callouts::dispatched(*token))
+    }
+
+    fn call_foreign(&self, function: &str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
+        abi::foreign_function(function, arguments).map(<[u8]>::into_vec)
+    }
+}
+
+fn serialised(pairs: &[(String, Vec<u8>)]) -> HeaderBlock {
+    HeaderBlock::from_pairs(pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())))
+}
+
+/// Less than a millisecond would mean no timeout at all.
+fn milliseconds(timeout: Duration) -> u32 {
+    u32::try_from(timeout.as_nanos().div_ceil(1_000_000).max(1)).unwrap_or(u32::MAX)
 }
 
 impl Wire for Envoy {
@@ -103,20 +122,38 @@ impl Wire for Envoy {
         let pairs = reply.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
         let headers = HeaderBlock::from_pairs(pairs);
         let grpc_status = i32::from(reply.grpc_status as u8);
-        abi::local_response(reply.status, reply.details, reply.body, headers.as_bytes(), grpc_status)
+        abi::local_response(reply.status, reply.details, &reply.body, headers.as_bytes(), grpc_status)
     }
 
     fn reset(&self) {
         abi::close_request();
     }
 
-    fn call(&self, callout: &Callout) -> Result<u32, HostError> {
-        let pairs = callout.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_slice()));
-        let headers = HeaderBlock::from_pairs(pairs);
-        // Less than a millisecond would mean no timeout at all.
-        let timeout = callout.timeout.as_nanos().div_ceil(1_000_000).max(1);
-        let timeout = u32::try_from(timeout).unwrap_or(u32::MAX);
-        abi::http_call(&callout.cluster, headers.as_bytes(), &callout.body, timeout)
+    fn call(&self, callout: &Callout) -> Result<CallToken, HostError> {
+        match callout {
+            Callout::Http(call) => {
+                let (headers, timeout) = (serialised(&call.headers), milliseconds(call.timeout));
+                abi::http_call(&call.cluster, headers.as_bytes(), &call.body, timeout).map(CallToken::Http)
+            }
+            Callout::Grpc(call) => {
+                let (metadata, timeout) = (serialised(&call.metadata), milliseconds(call.timeout));
+                let (service, method) = (call.service, call.method);
+                abi::grpc_call(&call.cluster, service, method, metadata.as_bytes(), &call.message, timeout)
+                    .map(CallToken::Grpc)
+            }
+        }
+    }
+
+    fn is_under_way(&self, token: CallToken) -> bool {
+        callouts::is_under_way(token)
+    }
+
+    fn request_body(&self, start: usize, most: usize) -> Result<Box<[u8]>, HostError> {
+        body(abi::REQUEST_BODY, start, most)
+    }
+
+    fn response_body(&self, most: usize) -> Result<Box<[u8]>, HostError> {
+        body(abi::RESPONSE_BODY, 0, most)
     }
 
     fn resume(&self) {
@@ -126,4 +163,9 @@ impl Wire for Envoy {
     fn as_host(&self) -> &dyn Host {
         self
     }
+}
+
+/// Envoy takes a request for no bytes for a bad argument.
+fn body(kind: u32, start: usize, most: usize) -> Result<Box<[u8]>, HostError> {
+    if most == 0 { Ok(Box::default()) } else { abi::buffer(kind, start, most) }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tidegate_filter_api::{Filter, Property};
 use tidegate_proxy_host::pipeline::Plugin;
 
@@ -16,24 +17,38 @@ use crate::scenario::{Request, Response, Scenario, Target, refusal, run, shown};
 /// # Panics
 /// With every mismatch, if something is not as the files say, or if there is no file.
 pub fn replay_folder<F: Filter>(folder: &str) {
+    replay_each::<F>(folder, |scenario| {
+        let mut filters = scenario.filters();
+        match (filters.next(), filters.next()) {
+            (Some((_, configuration)), None) => Ok(configuration.clone()),
+            _ => Err("one filter is expected in this folder".to_owned()),
+        }
+    });
+}
+
+/// The same on a filter that holds those of the files: `configure` makes its configuration of theirs.
+///
+/// # Panics
+/// As [`replay_folder`].
+pub fn replay_each<F: Filter>(folder: &str, configure: impl Fn(&Scenario) -> Result<Value, String>) {
     capture_log();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios").join(folder);
     let files = std::fs::read_dir(&path).expect("the folder is there");
     let mut files: Vec<_> = files.map(|entry| entry.expect("it can be listed").path()).collect();
     files.sort_unstable();
     assert!(!files.is_empty(), "no scenario in {}", path.display());
-    let failures: Vec<String> = files.iter().filter_map(|file| replay::<F>(file).err()).collect();
+    let failures: Vec<String> = files.iter().filter_map(|file| replay::<F>(file, &configure).err()).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-fn replay<F: Filter>(file: &Path) -> Result<(), String> {
+fn replay<F: Filter>(
+    file: &Path,
+    configure: impl Fn(&Scenario) -> Result<Value, String>,
+) -> Result<(), String> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
     let scenario = Scenario::parse(&text).map_err(|error| format!("{name}: {error}"))?;
-    let mut filters = scenario.filters();
-    let (Some((_, configuration)), None) = (filters.next(), filters.next()) else {
-        return Err(format!("{name}: one filter is expected in this folder"));
-    };
+    let configuration = configure(&scenario).map_err(|error| format!("{name}: {error}"))?;
     LOG.with_borrow_mut(String::clear);
     let host = FakeHost::new();
     let plugin = Plugin::<F>::configure(configuration.to_string().as_bytes(), &*host);
@@ -60,8 +75,16 @@ impl<F: Filter> Target for Worker<F> {
         pairs.extend(headers);
         // Envoy chooses a route before the filters, and again when they ask it to.
         self.host.set(Property::ROUTE_NAME, backend(&pairs).as_bytes());
-        let (outcome, exchange) = self.send_pairs(pairs);
-        let response = match outcome {
+        let (mut outcome, mut exchange) = self.send_pairs(pairs, request.body.is_empty() && !request.grpc);
+        if outcome == Outcome::Held {
+            // In two pieces: a filter must not count on getting it whole.
+            let (first, second) = request.body.split_at(request.body.len() / 2);
+            outcome = exchange.body(first, false);
+            if outcome == Outcome::Held {
+                outcome = exchange.body(second, true);
+            }
+        }
+        let mut response = match outcome {
             Outcome::Passed(upstream) => {
                 self.host.set(Property::ROUTE_NAME, backend(&upstream).as_bytes());
                 answered(&upstream, request.grpc)
@@ -80,6 +103,12 @@ impl<F: Filter> Target for Worker<F> {
             },
             other => return Err(format!("{other:?}")),
         };
+        // A filter sees its own local replies as it sees the upstream's responses.
+        let mut passing = vec![(":status".to_owned(), response.status.to_string().into_bytes())];
+        passing.append(&mut response.headers);
+        response.headers = exchange.response_pairs(passing);
+        response.headers.retain(|(name, _)| name != ":status");
+        exchange.response_body(&response.body);
         exchange.end(Some(response.status), Duration::from_millis(1));
         Ok(response)
     }
@@ -107,15 +136,25 @@ fn backend(headers: &Pairs) -> &'static str {
 }
 
 fn answered(upstream: &Pairs, grpc: bool) -> Response {
-    let status = upstream.iter().find(|(name, _)| name == "x-echo-status");
-    let status = status.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse().ok());
+    let values = |wanted: &'static str| {
+        upstream.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value.as_slice())
+    };
+    let status = values("x-echo-status").next();
+    let status = status.and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
     Response {
         status: status.unwrap_or(200),
+        headers: values("x-echo-header").filter_map(header).collect(),
+        body: values("x-echo-body").next().unwrap_or_default().to_vec(),
         reached: Some(backend(upstream).to_owned()),
         upstream_headers: upstream.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
         grpc_status: grpc.then_some(0),
-        ..Response::default()
     }
+}
+
+/// `name: value`
+fn header(text: &[u8]) -> Option<(String, Vec<u8>)> {
+    let (name, value) = std::str::from_utf8(text).ok()?.split_once(": ")?;
+    Some((name.to_owned(), value.as_bytes().to_vec()))
 }
 
 thread_local! {

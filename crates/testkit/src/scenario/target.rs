@@ -63,7 +63,7 @@ pub struct Response {
 }
 
 impl Response {
-    /// Fills `reached` and `upstream_headers` from the body, if an echo backend wrote it.
+    /// Fills `reached` and `upstream_headers` from the body or the header `x-echo`, if an echo backend wrote it.
     #[must_use]
     pub fn with_echo(mut self) -> Self {
         #[derive(Deserialize)]
@@ -72,7 +72,9 @@ impl Response {
             headers: Vec<(String, String)>,
         }
         // A gRPC message stands behind five bytes of framing.
-        let bodies = [Some(self.body.as_slice()), self.body.get(5..)];
+        let header =
+            self.headers.iter().find(|(name, _)| name == "x-echo").map(|(_, value)| value.as_slice());
+        let bodies = [header, Some(self.body.as_slice()), self.body.get(5..)];
         let echo = bodies.into_iter().flatten().find_map(|body| serde_json::from_slice::<Echo>(body).ok());
         if let Some(echo) = echo {
             self.reached = Some(echo.backend);

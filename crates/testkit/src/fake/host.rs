@@ -1,0 +1,301 @@
+//! A host made of maps.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use tidegate_filter_api::{
+    CallToken, Callout, Cas, Clock, Edit, EditKind, HeaderBlock, Host, HostError, LocalReply, MetricId,
+    MetricKind, Property, SharedValue, Timestamp,
+};
+use tidegate_proxy_host::{Map, Wire};
+
+/// Header pairs, in order.
+pub type Pairs = Vec<(String, Vec<u8>)>;
+
+/// A shared value and its version.
+type Versioned = (Vec<u8>, u32);
+
+/// A function beyond the ABI.
+type Foreign = Box<dyn Fn(&[u8]) -> Result<Vec<u8>, HostError>>;
+
+/// A host made of maps. Shared data, metrics and the clock are shared by all plugins on it, like a process's.
+#[derive(Default)]
+pub struct FakeHost {
+    now: Cell<u64>,
+    shared: RefCell<BTreeMap<Vec<u8>, Versioned>>,
+    versions: Cell<u32>,
+    pub(super) metrics: RefCell<Vec<(MetricKind, String, i64)>>,
+    pub(super) properties: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,
+    pub(super) request: RefCell<Pairs>,
+    pub(super) request_body: RefCell<Vec<u8>>,
+    pub(super) response: RefCell<Pairs>,
+    pub(super) response_body: RefCell<Vec<u8>>,
+    pub(super) reply: RefCell<Option<LocalReply>>,
+    calls: RefCell<Vec<Callout>>,
+    pub(super) under_way: RefCell<BTreeSet<CallToken>>,
+    foreign: RefCell<BTreeMap<&'static str, Foreign>>,
+    reroutes: Cell<usize>,
+    resumed: Cell<bool>,
+    was_reset: Cell<bool>,
+    /// Calls that fail until further notice, by name, and the error they fail with.
+    failing: RefCell<BTreeMap<&'static str, HostError>>,
+}
+
+impl FakeHost {
+    /// A host at a time well after 1970, as a real one's.
+    #[must_use]
+    pub fn new() -> Rc<Self> {
+        let host = Self::default();
+        host.now.set(1_700_000_000_000_000_000);
+        host.set(Property::SOURCE_ADDRESS, b"192.0.2.1:1234");
+        Rc::new(host)
+    }
+
+    /// Moves the clock on.
+    pub fn advance(&self, by: std::time::Duration) {
+        let nanos = u64::try_from(by.as_nanos()).expect("centuries are not tested");
+        self.now.set(self.now.get() + nanos);
+    }
+
+    /// Moves the clock back.
+    pub fn rewind(&self, by: std::time::Duration) {
+        let nanos = u64::try_from(by.as_nanos()).expect("centuries are not tested");
+        self.now.set(self.now.get() - nanos);
+    }
+
+    /// Gives an attribute a value.
+    pub fn set(&self, property: Property, value: &[u8]) {
+        self.properties.borrow_mut().insert(property.path(), value.to_vec());
+    }
+
+    /// Takes an attribute away.
+    pub fn unset(&self, property: Property) {
+        self.properties.borrow_mut().remove(property.path());
+    }
+
+    /// Offers a function beyond the ABI.
+    pub fn offer(
+        &self,
+        name: &'static str,
+        function: impl Fn(&[u8]) -> Result<Vec<u8>, HostError> + 'static,
+    ) {
+        self.foreign.borrow_mut().insert(name, Box::new(function));
+    }
+
+    /// Makes a call fail: `shared`, `set_shared`, `random`, `set_property`, `request_headers`, `edit`, `reply`, `call` or
+    /// `request_body`.
+    pub fn fail(&self, call: &'static str, error: HostError) {
+        self.failing.borrow_mut().insert(call, error);
+    }
+
+    /// Makes all calls work again.
+    pub fn heal(&self) {
+        self.failing.borrow_mut().clear();
+    }
+
+    /// The sum of all metrics with this name; 0 if there is none.
+    #[must_use]
+    pub fn metric(&self, name: &str) -> i64 {
+        self.metrics.borrow().iter().filter(|metric| metric.1 == name).map(|metric| metric.2).sum()
+    }
+
+    /// Names of all metrics, once for each definition.
+    #[must_use]
+    pub fn metric_names(&self) -> Vec<String> {
+        self.metrics.borrow().iter().map(|metric| metric.1.clone()).collect()
+    }
+
+    /// How many keys and how many bytes shared data holds.
+    #[must_use]
+    pub fn shared_size(&self) -> (usize, usize) {
+        let shared = self.shared.borrow();
+        (shared.len(), shared.iter().map(|(key, (value, _))| key.len() + value.len()).sum())
+    }
+
+    /// Overwrites every shared value, as another plugin in the same namespace might.
+    pub fn overwrite_shared(&self, with: &[u8]) {
+        for (value, version) in self.shared.borrow_mut().values_mut() {
+            *value = with.to_vec();
+            *version += 1;
+        }
+    }
+
+    /// The calls made so far, dispatched ones among them. The n-th (from 1) has the token n.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Callout> {
+        self.calls.borrow().clone()
+    }
+
+    /// How often the route was to be chosen again.
+    #[must_use]
+    pub fn reroutes(&self) -> usize {
+        self.reroutes.get()
+    }
+
+    /// Whether a stream was reset.
+    #[must_use]
+    pub fn was_reset(&self) -> bool {
+        self.was_reset.get()
+    }
+
+    fn attempt(&self, call: &'static str) -> Result<(), HostError> {
+        self.failing.borrow().get(call).map_or(Ok(()), |error| Err(*error))
+    }
+}
+
+/// Applies an edit as Envoy does.
+fn apply(pairs: &mut Pairs, edit: Edit<'_>) {
+    if edit.kind != EditKind::Append {
+        pairs.retain(|(name, _)| name != edit.name);
+    }
+    if edit.kind != EditKind::Remove {
+        pairs.push((edit.name.to_owned(), edit.value.to_vec()));
+    }
+}
+
+fn block(pairs: &Pairs) -> HeaderBlock {
+    HeaderBlock::from_pairs(pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_slice())))
+}
+
+impl Clock for FakeHost {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now.get())
+    }
+}
+
+impl Host for FakeHost {
+    fn shared(&self, key: &[u8]) -> Result<Option<SharedValue>, HostError> {
+        self.attempt("shared")?;
+        let shared = self.shared.borrow();
+        Ok(shared.get(key).map(|(bytes, version)| SharedValue { bytes: bytes.clone(), cas: Cas(*version) }))
+    }
+
+    fn set_shared(&self, key: &[u8], value: &[u8], expected: Option<Cas>) -> Result<(), HostError> {
+        self.attempt("set_shared")?;
+        let mut shared = self.shared.borrow_mut();
+        let current = shared.get(key).map(|(_, version)| Cas(*version));
+        // As in Envoy, an absent key takes any version.
+        if current.is_some() && current != expected {
+            return Err(HostError::CasMismatch);
+        }
+        self.versions.set(self.versions.get() + 1);
+        shared.insert(key.to_vec(), (value.to_vec(), self.versions.get()));
+        Ok(())
+    }
+
+    fn random(&self) -> Result<[u8; 16], HostError> {
+        self.attempt("random")?;
+        Ok([7; 16])
+    }
+
+    fn property(&self, property: Property) -> Option<Vec<u8>> {
+        self.properties.borrow().get(property.path()).cloned()
+    }
+
+    fn set_property(&self, property: Property, value: &[u8]) -> Result<(), HostError> {
+        self.attempt("set_property")?;
+        self.set(property, value);
+        Ok(())
+    }
+
+    fn define_metric(&self, kind: MetricKind, name: &str) -> Result<MetricId, HostError> {
+        let mut metrics = self.metrics.borrow_mut();
+        metrics.push((kind, name.to_owned(), 0));
+        Ok(MetricId(u32::try_from(metrics.len() - 1).expect("few metrics")))
+    }
+
+    fn add(&self, metric: MetricId, delta: i64) {
+        match self.metrics.borrow_mut().get_mut(metric.0 as usize) {
+            Some((MetricKind::Histogram, name, _)) => panic!("{name} is a histogram and cannot be added to"),
+            Some((_, _, value)) => *value += delta,
+            None => panic!("metric {} was never defined", metric.0),
+        }
+    }
+
+    /// Keeps the sum of what was recorded.
+    fn record(&self, metric: MetricId, value: u64) {
+        match self.metrics.borrow_mut().get_mut(metric.0 as usize) {
+            Some((MetricKind::Histogram, _, sum)) => *sum += i64::try_from(value).expect("small values"),
+            _ => panic!("metric {} is not a histogram", metric.0),
+        }
+    }
+
+    fn response_headers(&self) -> Result<HeaderBlock, HostError> {
+        Ok(block(&self.response.borrow()))
+    }
+
+    fn dispatch(&self, callout: &Callout) -> Result<CallToken, HostError> {
+        let token = self.call(callout)?;
+        self.under_way.borrow_mut().insert(token);
+        Ok(token)
+    }
+
+    fn call_foreign(&self, function: &str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
+        self.foreign.borrow().get(function).map_or(Err(HostError::NotFound), |function| function(arguments))
+    }
+}
+
+impl Wire for FakeHost {
+    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
+        self.attempt("request_headers")?;
+        // Through the serialised form, as from a real host.
+        HeaderBlock::new(block(&self.request.borrow()).as_bytes().into()).map_err(|_| HostError::Other(0))
+    }
+
+    fn edit(&self, map: Map, edit: Edit<'_>) -> Result<(), HostError> {
+        self.attempt("edit")?;
+        match map {
+            Map::Request => apply(&mut self.request.borrow_mut(), edit),
+            Map::Response => apply(&mut self.response.borrow_mut(), edit),
+        }
+        Ok(())
+    }
+
+    fn clear_route_cache(&self) -> Result<(), HostError> {
+        self.reroutes.set(self.reroutes.get() + 1);
+        Ok(())
+    }
+
+    fn reply(&self, reply: &LocalReply) -> Result<(), HostError> {
+        self.attempt("reply")?;
+        *self.reply.borrow_mut() = Some(reply.clone());
+        Ok(())
+    }
+
+    fn reset(&self) {
+        self.was_reset.set(true);
+    }
+
+    fn call(&self, callout: &Callout) -> Result<CallToken, HostError> {
+        self.attempt("call")?;
+        let mut calls = self.calls.borrow_mut();
+        calls.push(callout.clone());
+        let number = u32::try_from(calls.len()).expect("few calls");
+        Ok(match callout {
+            Callout::Http(_) => CallToken::Http(number),
+            Callout::Grpc(_) => CallToken::Grpc(number),
+        })
+    }
+
+    fn is_under_way(&self, token: CallToken) -> bool {
+        self.under_way.borrow().contains(&token)
+    }
+
+    fn request_body(&self, start: usize, most: usize) -> Result<Box<[u8]>, HostError> {
+        self.attempt("request_body")?;
+        Ok(self.request_body.borrow().iter().skip(start).take(most).copied().collect())
+    }
+
+    fn response_body(&self, most: usize) -> Result<Box<[u8]>, HostError> {
+        Ok(self.response_body.borrow().iter().take(most).copied().collect())
+    }
+
+    fn resume(&self) {
+        self.resumed.set(true);
+    }
+
+    fn as_host(&self) -> &dyn Host {
+        self
+    }
+}
