@@ -57,8 +57,7 @@ impl Build {
         let wasm_opt = if self.no_opt { None } else { Some(setup::for_optimising()?) };
         // Cargo would give the filters inside the suite the entry points that make modules of their own of them, if it
         // compiled both at once: features are the same in all of one call.
-        let (suite, filters): (Vec<Package>, Vec<Package>) =
-            chosen.into_iter().partition(|package| package.folder() == "filters/suite");
+        let (suite, filters): (Vec<Package>, Vec<Package>) = chosen.into_iter().partition(Package::is_suite);
         let mut compiled = compile(&wasm_std, &filters)?;
         compiled.extend(compile(&wasm_std, &suite)?);
 

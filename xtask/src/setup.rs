@@ -27,7 +27,7 @@ use crate::staging::Lock;
 
 pub(crate) use companions::prepare_all as companions;
 pub(crate) use node::Node;
-pub(crate) use test_runner::TestRunner;
+pub(crate) use test_runner::{RUNNER_COST, TestRunner};
 pub(crate) use wasm_opt::WasmOpt;
 pub(crate) use wasm_std::{Via, WasmStd};
 
@@ -55,12 +55,7 @@ impl Setup {
         let node = Node::prepare()?;
         say("node", &node.to_string());
         say("wasm-opt", &WasmOpt::prepare(&node)?.to_string());
-        match TestRunner::find()? {
-            Some(runner) => say("test runner", &runner.to_string()),
-            None => {
-                say("test runner", "not built yet; `cargo xtask test` builds it (about four minutes, once)")
-            }
-        }
+        say_runner()?;
         // The slowest come last, and building modules need not wait for them.
         drop(lock);
         companions::prepare_all();
@@ -118,13 +113,20 @@ fn check(via: Option<Via>) -> Result<()> {
     let node = Node::find()?;
     report("node", Ok(node.as_ref().map(ToString::to_string)));
     report("wasm-opt", Ok(node.as_ref().and_then(WasmOpt::find).map(|it| it.to_string())));
-    match TestRunner::find()? {
-        Some(runner) => say("test runner", &runner.to_string()),
-        None => say("test runner", "not built yet; `cargo xtask test` builds it (about four minutes, once)"),
-    }
+    say_runner()?;
     companions::check_all();
     if missing > 0 {
         bail!("{missing} of these are missing: run `cargo xtask setup`");
+    }
+    Ok(())
+}
+
+fn say_runner() -> Result<()> {
+    match TestRunner::find()? {
+        Some(runner) => say("test runner", &runner.to_string()),
+        None => {
+            say("test runner", &format!("not built yet; `cargo xtask test` builds it ({RUNNER_COST}, once)"))
+        }
     }
     Ok(())
 }

@@ -31,6 +31,9 @@ pub(crate) struct Dependency {
     pub(crate) target: Option<String>,
 }
 
+/// Names, of those in a package's `tests/`, that are for wasm32 as well.
+const WASM_TESTS: [&str; 2] = ["wasm", "scenarios"];
+
 #[derive(Debug, Clone, Deserialize)]
 struct Target {
     name: String,
@@ -56,9 +59,18 @@ impl Package {
         Some(&target.name)
     }
 
-    /// Whether it has tests for wasm32.
-    pub(crate) fn has_wasm_tests(&self) -> bool {
-        self.dependencies.iter().any(|dependency| dependency.name == "wasm-bindgen-test")
+    /// Its test programs that run as wasm32 too: those called `wasm` or `scenarios`, where it has wasm tests at all.
+    pub(crate) fn wasm_tests(&self) -> Vec<&str> {
+        if !self.dependencies.iter().any(|dependency| dependency.name == "wasm-bindgen-test") {
+            return Vec::new();
+        }
+        let tests = self.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "test"));
+        tests.map(|target| target.name.as_str()).filter(|name| WASM_TESTS.contains(name)).collect()
+    }
+
+    /// Whether it holds the other filters.
+    pub(crate) fn is_suite(&self) -> bool {
+        self.folder() == "filters/suite"
     }
 }
 
