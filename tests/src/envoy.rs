@@ -78,6 +78,13 @@ impl Envoy {
         self.program.pid()
     }
 
+    /// The memory that the process holds, as the kernel counts it: V8's is not in Envoy's own count.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        Ok(line.context("no VmRSS")?.trim().trim_end_matches(" kB").parse()?)
+    }
+
     /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
         self.program.is_alive()
@@ -94,7 +101,16 @@ impl Envoy {
 
     /// All counters and gauges.
     pub fn stats(&self) -> Result<Vec<(String, u64)>> {
-        let text = self.admin_get("/stats")?;
+        self.stats_at("/stats")
+    }
+
+    /// The counters and gauges whose names begin with `prefix`: for who asks often.
+    pub fn stats_below(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        self.stats_at(&format!("/stats?filter=^{}", prefix.replace('.', "\\.")))
+    }
+
+    fn stats_at(&self, path: &str) -> Result<Vec<(String, u64)>> {
+        let text = self.admin_get(path)?;
         let parsed = text.lines().filter_map(|line| {
             // A name may hold a colon; a histogram's value is no number.
             let (name, value) = line.rsplit_once(": ")?;

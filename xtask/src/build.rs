@@ -61,7 +61,7 @@ impl Build {
         let mut compiled = compile(&wasm_std, &filters)?;
         compiled.extend(compile(&wasm_std, &suite)?);
 
-        let _lock = staging::Lock::take("build")?;
+        let _lock = staging::Lock::take_in(&paths::wasm_dir(), "build")?;
         let mut record = read_record();
         let modules = finish_all(compiled, wasm_opt.as_ref(), &record)?;
         record.extend(modules.iter().map(|module| (module.name.clone(), module.clone())));
