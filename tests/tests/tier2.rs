@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "tier2/all_filters.rs"]
+mod all_filters;
 #[path = "tier2/bootstraps.rs"]
 mod bootstraps;
 #[path = "tier2/callouts.rs"]
@@ -14,6 +16,8 @@ mod demonstration;
 mod hostile;
 #[path = "tier2/memory.rs"]
 mod memory;
+#[path = "tier2/protocols.rs"]
+mod protocols;
 #[path = "tier2/reload.rs"]
 mod reload;
 #[path = "tier2/scenarios.rs"]
@@ -28,6 +32,7 @@ fn main() -> ExitCode {
     trials.extend(demonstration::trials());
     trials.extend(hostile::trials());
     trials.extend(memory::trials());
+    trials.extend(protocols::trials());
     trials.extend(reload::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
