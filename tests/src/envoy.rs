@@ -44,7 +44,9 @@ impl Envoy {
 
     fn read_listeners(&self) -> Result<Vec<(String, SocketAddr)>> {
         let listing: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
-        let statuses = listing["listener_statuses"].as_array().context("Envoy lists no listeners")?;
+        let statuses = listing["listener_statuses"]
+            .as_array()
+            .context("it has no listener, so nobody could send it a request")?;
         let address = |status: &Value| {
             let socket = &status["local_address"]["socket_address"];
             let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
@@ -55,7 +57,7 @@ impl Envoy {
         };
         let listeners: Vec<_> = statuses.iter().filter_map(address).collect();
         if listeners.is_empty() {
-            bail!("Envoy has no listener:\n{}", self.log());
+            bail!("it listens on no TCP address, so nobody could send it a request");
         }
         Ok(listeners)
     }

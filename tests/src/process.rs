@@ -33,7 +33,8 @@ impl Program {
     /// The same in a folder that has been prepared, or that an earlier program left.
     pub fn start_in(folder: TempDir, command: impl FnOnce(&Path) -> Result<Command>) -> Result<Self> {
         let mut command = command(folder.path())?;
-        let name = command.get_program().to_string_lossy().into_owned();
+        let program = Path::new(command.get_program());
+        let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let log = File::options().create(true).append(true).open(folder.path().join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = spawn(command).with_context(|| format!("starting {name}"))?;

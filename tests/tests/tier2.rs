@@ -24,6 +24,9 @@ mod reload;
 mod scenarios;
 
 fn main() -> ExitCode {
+    if let Some(ended) = demonstration::instead_of_tests() {
+        return ended;
+    }
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(scenarios::trials());

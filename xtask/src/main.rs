@@ -32,7 +32,7 @@ enum Word {
     /// Compile the filters to `target/wasm/tidegate_FILTER.wasm`.
     Build(build::Build),
     /// Run all four filters in a real Envoy, with requests to try.
-    Up(up::Up),
+    Up(up::Args),
     /// Run the tests.
     Test(test::Test),
     /// Check formatting, lints, documentation, who depends on whom, sizes and links.
