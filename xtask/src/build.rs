@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::setup::{self, WasmOpt, WasmStd};
-use crate::workspace::{self, Package};
+use crate::workspace::{self, Package, Together};
 use crate::{paths, process, staging};
 
 #[derive(Args, Debug, Default)]
@@ -52,21 +52,26 @@ impl Build {
 
     /// Builds and prints a table.
     pub(crate) fn run(&self) -> Result<Vec<Module>> {
+        let modules = self.make()?;
+        print(&modules);
+        Ok(modules)
+    }
+
+    /// Builds for another job, which has things of its own to print.
+    pub(crate) fn make(&self) -> Result<Vec<Module>> {
         let chosen = self.choose(workspace::members()?)?;
         let wasm_std = setup::for_build()?;
         let wasm_opt = if self.no_opt { None } else { Some(setup::for_optimising()?) };
-        // Cargo would give the filters inside the suite the entry points that make modules of their own of them, if it
-        // compiled both at once: features are the same in all of one call.
-        let (suite, filters): (Vec<Package>, Vec<Package>) = chosen.into_iter().partition(Package::is_suite);
-        let mut compiled = compile(&wasm_std, &filters)?;
-        compiled.extend(compile(&wasm_std, &suite)?);
+        let mut compiled = BTreeMap::new();
+        for together in Together::of(chosen) {
+            compiled.extend(compile(&wasm_std, &together)?);
+        }
 
         let _lock = staging::Lock::take_in(&paths::wasm_dir(), "build")?;
         let mut record = read_record();
         let modules = finish_all(compiled, wasm_opt.as_ref(), &record)?;
         record.extend(modules.iter().map(|module| (module.name.clone(), module.clone())));
         staging::write_file(&record_file(), &serde_json::to_vec_pretty(&record)?)?;
-        print(&modules);
         Ok(modules)
     }
 
@@ -92,15 +97,13 @@ impl Build {
 }
 
 /// Compiles the packages in one call and returns their modules' names and files.
-fn compile(wasm_std: &WasmStd, packages: &[Package]) -> Result<BTreeMap<String, PathBuf>> {
-    if packages.is_empty() {
+fn compile(wasm_std: &WasmStd, together: &Together) -> Result<BTreeMap<String, PathBuf>> {
+    if together.packages.is_empty() {
         return Ok(BTreeMap::new());
     }
     let mut command = wasm_std.cargo("build")?;
     command.args(["--release", "--lib", "--message-format=json-render-diagnostics"]);
-    for package in packages {
-        command.args(["--package", &package.name]);
-    }
+    together.choose(&mut command);
     let mut files = BTreeMap::new();
     let status = process::each_line(&mut command, |line| {
         if let Ok(Message { reason, filenames }) = serde_json::from_str(line)
@@ -114,7 +117,7 @@ fn compile(wasm_std: &WasmStd, packages: &[Package]) -> Result<BTreeMap<String, 
         false
     })?;
     process::check(&command, status)?;
-    let wanted: Vec<&str> = packages.iter().filter_map(Package::module).collect();
+    let wanted: Vec<&str> = together.packages.iter().filter_map(Package::module).collect();
     if let Some(missing) = wanted.iter().find(|name| !files.contains_key(**name)) {
         bail!("cargo built no {missing}.wasm");
     }

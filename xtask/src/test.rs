@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::build::Build;
 use crate::setup::{self, TestRunner, WasmStd};
-use crate::workspace::{self, Package};
+use crate::workspace::{self, Package, Together};
 use crate::{paths, process};
 
 /// What can be run, and what it is.
@@ -109,7 +109,8 @@ impl Prepared {
 
     fn modules(&mut self, no_opt: bool) -> Result<()> {
         let envoy = setup::envoy()?;
-        Build::all(no_opt).run()?;
+        let modules = Build::all(no_opt).make()?;
+        println!("modules      {}, in target/wasm", modules.len());
         // Compiled while the runner of tier 1 may still be building; run when the machine is quiet.
         process::run(workspace::cargo().args(["test", "--package", "e2e", "--no-run"]))?;
         self.envoy = Some(envoy);
@@ -121,21 +122,13 @@ impl Prepared {
         let runner = runner.join().map_err(|_| anyhow!("building the test runner ended badly"))??;
         let node = setup::node()?;
         let wasm_std: WasmStd = setup::for_build()?;
-        // Apart, for the reason that the build has: what they have in common would get the entry points of both.
-        let (suite, others): (Vec<Package>, Vec<Package>) =
-            workspace::members()?.into_iter().partition(Package::is_suite);
+        let tested = workspace::members()?.into_iter().filter(|package| !package.wasm_tests().is_empty());
         let mut counts = Counts::default();
-        for packages in [others, suite] {
+        for together in Together::of(tested.collect()) {
             let mut command = wasm_std.cargo("test")?;
             command.arg("--no-fail-fast");
-            let mut programs = BTreeSet::new();
-            for package in &packages {
-                let tests = package.wasm_tests();
-                if !tests.is_empty() {
-                    command.args(["--package", &package.name]);
-                }
-                programs.extend(tests);
-            }
+            together.choose(&mut command);
+            let programs: BTreeSet<&str> = together.packages.iter().flat_map(Package::wasm_tests).collect();
             for program in programs {
                 command.args(["--test", program]);
             }

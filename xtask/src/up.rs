@@ -29,7 +29,8 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let up = Up::read(self.config.as_deref())?;
         setup::envoy()?;
-        Build::all(self.no_opt).run()?;
+        let modules = Build::all(self.no_opt).make()?;
+        println!("modules      {}, in target/wasm", modules.len());
         println!();
         if !up.run(self.check)? {
             bail!("not every answer was the expected one; see the lines above");

@@ -67,10 +67,36 @@ impl Package {
         let tests = self.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "test"));
         tests.map(|target| target.name.as_str()).filter(|name| WASM_TESTS.contains(name)).collect()
     }
+}
 
-    /// Whether it holds the other filters.
-    pub(crate) fn is_suite(&self) -> bool {
-        self.folder() == "filters/suite"
+/// Packages that one call of cargo may compile for wasm32.
+///
+/// Features are the same in all of one call, and cargo's folder holds one module of each name. So the filters inside the
+/// suite, which have no entry points, are compiled apart from those that become modules of their own; in one folder each
+/// call would undo the other's work, in one call the suite would have the entry points of all.
+pub(crate) struct Together {
+    pub(crate) packages: Vec<Package>,
+    suite: bool,
+}
+
+impl Together {
+    /// The suite, and all others.
+    pub(crate) fn of(packages: Vec<Package>) -> [Together; 2] {
+        let (suite, others): (Vec<Package>, Vec<Package>) =
+            packages.into_iter().partition(|package| package.folder() == "filters/suite");
+        [Together { packages: others, suite: false }, Together { packages: suite, suite: true }]
+    }
+
+    /// Tells cargo which packages, and where to put what it compiles.
+    pub(crate) fn choose(&self, command: &mut Command) {
+        for package in &self.packages {
+            command.args(["--package", &package.name]);
+        }
+        if self.suite {
+            let usual = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+            let usual = usual.unwrap_or_else(|| paths::repo_root().join("target/cargo"));
+            command.arg("--target-dir").arg(usual.join("suite"));
+        }
     }
 }
 
