@@ -25,21 +25,38 @@ const SIGNS: [&str; 19] = [
     "i/o timeout",
 ];
 
+/// What the same programs print when they reach somebody whose certificate they do not trust.
+const UNTRUSTED: [&str; 6] = [
+    "SELF_SIGNED_CERT",
+    "UNABLE_TO_GET_ISSUER_CERT",
+    "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    "CERTIFICATE_VERIFY_FAILED",
+    "certificate verify failed",
+    "x509: certificate",
+];
+
 /// Whether the failure was that a server did not answer.
 pub(super) fn is_silent(error: &Error) -> bool {
-    let text = format!("{error:#}");
-    SIGNS.iter().any(|sign| text.contains(sign))
+    holds(error, &SIGNS)
 }
 
-/// Puts in front of `error` that `server` is out of reach, if that is what it tells, else `otherwise`.
+/// Puts in front of `error` that `server` is out of reach or not trusted, if that is what it tells, else `otherwise`.
 pub(super) fn explain(error: Error, server: &str, otherwise: &str) -> Error {
-    if is_silent(&error) {
-        error.context(format!(
-            "{server} cannot be reached: check the network, and https_proxy if there is a proxy"
-        ))
+    let told = if holds(&error, &UNTRUSTED) {
+        format!(
+            "{server} answers with a certificate that is not trusted here: is there a proxy that this machine should trust?"
+        )
+    } else if is_silent(&error) {
+        format!("{server} cannot be reached: check the network, and https_proxy if there is a proxy")
     } else {
-        error.context(otherwise.to_owned())
-    }
+        otherwise.to_owned()
+    };
+    error.context(told)
+}
+
+fn holds(error: &Error, signs: &[&str]) -> bool {
+    let text = format!("{error:#}");
+    signs.iter().any(|sign| text.contains(sign))
 }
 
 #[cfg(test)]
@@ -63,6 +80,23 @@ mod tests {
         for text in printed {
             let told = explain(anyhow!("{text}"), "the server", "something else").to_string();
             assert!(told.starts_with("the server cannot be reached"), "{text}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_no_silent_server() {
+        let printed = [
+            "npm error code SELF_SIGNED_CERT_IN_CHAIN",
+            "WARNING: Retrying after connection broken by 'SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] \
+             certificate verify failed: self-signed certificate in certificate chain'))'",
+            "tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        ];
+        for text in printed {
+            let told = explain(anyhow!("{text}"), "the server", "something else").to_string();
+            assert!(
+                told.starts_with("the server answers with a certificate that is not trusted here"),
+                "{told}"
+            );
         }
     }
 

