@@ -18,6 +18,8 @@ mod hostile;
 mod memory;
 #[path = "tier2/protocols.rs"]
 mod protocols;
+#[path = "tier2/readme.rs"]
+mod readme;
 #[path = "tier2/reload.rs"]
 mod reload;
 #[path = "tier2/scenarios.rs"]
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     trials.extend(hostile::trials());
     trials.extend(memory::trials());
     trials.extend(protocols::trials());
+    trials.extend(readme::trials());
     trials.extend(reload::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
