@@ -44,9 +44,13 @@ enum Word {
 fn main() -> ExitCode {
     let done = match Cli::parse().word {
         Word::Setup(setup) => setup.run(),
-        Word::Build(build) => build.run().map(|_| ()),
+        Word::Build(build) => build.run().map(drop),
         Word::Up(up) => up.run(),
-        Word::Test(test) => test.run(),
+        Word::Test(test) => match test.run() {
+            // Its last line has told; nothing may follow it.
+            Ok(false) => return ExitCode::FAILURE,
+            done => done.map(drop),
+        },
         Word::Lint(lint) => lint.run(),
         Word::Bench(bench) => bench.run(),
     };

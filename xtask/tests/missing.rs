@@ -229,7 +229,8 @@ fn without_cargos_registry_the_tier_fails_at_once_and_is_counted() {
     let (out, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     starts(&said, "error: tier 1 could not be run\n  because: wasm-bindgen-test-runner ");
     assert!(said.contains("cargo's registry, which has it (wasm-bindgen-cli), cannot be reached"), "{said}");
-    assert!(out.lines().any(|line| line == "0 passed, 1 failed"), "{out}");
+    assert_eq!(out.lines().last(), Some("0 passed, 1 failed"), "what others read is the last line: {out}");
+    assert!(said.ends_with("registry.invalid\n"), "and nothing follows it on the other stream: {said}");
     assert_eq!(output.status.code(), Some(1));
     let calls = fs::read_to_string(FOLDER.path().join("cargo-offline.calls")).unwrap();
     assert_eq!(calls.lines().count(), 1, "without a network a second attempt only takes time");
