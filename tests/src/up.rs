@@ -6,7 +6,7 @@ mod steps;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use crate::bootstrap;
@@ -19,13 +19,20 @@ use ending::Ending;
 #[derive(Debug)]
 pub struct Up {
     own: Option<(PathBuf, Value)>,
+    usual_ports: bool,
 }
 
 impl Up {
     /// Reads the user's own bootstrap, if there is one: what is wrong with it is told before anything is built.
     pub fn read(config: Option<&Path>) -> Result<Self> {
         let own = config.map(|file| Ok::<_, anyhow::Error>((file.to_path_buf(), bootstrap::read(file)?)));
-        Ok(Self { own: own.transpose()? })
+        Ok(Self { own: own.transpose()?, usual_ports: true })
+    }
+
+    /// On ports of the kernel's choice: for several at once.
+    #[must_use]
+    pub fn on_free_ports(self) -> Self {
+        Self { usual_ports: false, ..self }
     }
 
     /// Starts Envoy in front of echo backends.
@@ -36,16 +43,16 @@ impl Up {
         // First, so that a request to end that comes early leaves nothing behind either.
         let ending = Ending::watch()?;
         let upstreams = Upstreams::start()?;
-        let bootstrap = match &self.own {
-            Some((_, bootstrap)) => own(bootstrap.clone(), &upstreams)?,
-            None => ours(&upstreams, check)?,
-        };
         println!("starting Envoy …");
-        let mut envoy = match (Envoy::start(&bootstrap, 2), &self.own) {
-            (Ok(envoy), _) => envoy,
-            (Err(_), _) if ending.has_come() => return interrupted(check),
-            (Err(error), Some((file, _))) => bail!("{}", refusal(file, &error)),
-            (Err(error), None) => return Err(error),
+        let started = match &self.own {
+            Some((file, bootstrap)) => Envoy::start(&own(bootstrap.clone(), &upstreams)?, 2)
+                .map_err(|error| anyhow!("{}", refusal(file, &error))),
+            None => start_ours(&upstreams, self.usual_ports && !check),
+        };
+        let mut envoy = match started {
+            Ok(envoy) => envoy,
+            Err(_) if ending.has_come() => return interrupted(check),
+            Err(error) => return Err(error),
         };
         if check {
             let checked = steps::check(&envoy);
@@ -71,8 +78,18 @@ fn interrupted(check: bool) -> Result<bool> {
     if check { bail!("interrupted before all requests were sent") } else { Ok(true) }
 }
 
-/// The bootstrap with all filters, on the ports that it names where they are free: they are easy to remember.
-fn ours(upstreams: &Upstreams, check: bool) -> Result<Value> {
+/// Starts the bootstrap with all filters, on the ports that it names where they are free: they are easy to remember.
+fn start_ours(upstreams: &Upstreams, usual_ports: bool) -> Result<Envoy> {
+    match Envoy::start(&ours(upstreams, usual_ports)?, 2) {
+        // Somebody was faster between the look and the start.
+        Err(error) if usual_ports && format!("{error:#}").contains("Address already in use") => {
+            Envoy::start(&ours(upstreams, false)?, 2)
+        }
+        started => started,
+    }
+}
+
+fn ours(upstreams: &Upstreams, usual_ports: bool) -> Result<Value> {
     let mut bootstrap = bootstrap::read(&tools::repo_root().join("envoy-config/all-filters.yaml"))?;
     let listener = "/static_resources/listeners/0/address/socket_address/port_value";
     let admin = "/admin/address/socket_address/port_value";
@@ -80,10 +97,12 @@ fn ours(upstreams: &Upstreams, check: bool) -> Result<Value> {
         [listener, admin].map(|place| bootstrap.pointer(place).and_then(Value::as_u64).unwrap_or_default());
     bootstrap::fit(&mut bootstrap, upstreams)?;
     for (place, port) in [listener, admin].into_iter().zip(wanted) {
-        if !check && is_free(port) {
+        if usual_ports && is_free(port) {
             *bootstrap.pointer_mut(place).context("the bootstrap has no such address")? = json!(port);
         }
     }
+    // Else two Envoys could listen on one port, and share its connections.
+    bootstrap["static_resources"]["listeners"][0]["enable_reuse_port"] = json!(false);
     Ok(bootstrap)
 }
 

@@ -1,7 +1,7 @@
 //! What `cargo xtask up` promises, in a process of its own: signals end it, and nothing is left behind.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![
         Trial::test("demonstration::every_step_shows_what_it_says", every_step),
         Trial::test("demonstration::a_difference_is_noticed", a_difference_is_noticed),
+        Trial::test("demonstration::ports_that_are_taken_are_left_to_whom_has_them", taken_ports),
         Trial::test("demonstration::a_request_to_end_during_the_start_leaves_nothing", ended_early),
         Trial::test("demonstration::envoy_does_not_outlive_a_process_that_is_killed", killed),
         Trial::test("demonstration::a_bootstrap_of_ones_own_runs", own_bootstrap),
@@ -45,8 +46,11 @@ const WORDS: &str = "TIDEGATE_TEST_UP";
 pub(crate) fn instead_of_tests() -> Option<ExitCode> {
     let words = std::env::var(WORDS).ok()?;
     let config = words.lines().find_map(|word| word.strip_prefix("config="));
-    let done =
-        Up::read(config.map(Path::new)).and_then(|up| up.run(words.lines().any(|word| word == "check")));
+    let is_there = |wanted: &str| words.lines().any(|word| word == wanted);
+    let done = Up::read(config.map(Path::new)).and_then(|up| {
+        let up = if is_there("usual ports") { up } else { up.on_free_ports() };
+        up.run(is_there("check"))
+    });
     Some(match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
@@ -125,16 +129,15 @@ impl Running {
         }
     }
 
-    /// No file, no process, no port.
-    fn left_nothing(&self, children: &[Pid], addresses: &[SocketAddr]) -> Result<(), Failed> {
+    /// No file and no process; with the processes went their ports.
+    fn left_nothing(&self, children: &[Pid]) -> Result<(), Failed> {
         let files: Vec<_> =
             std::fs::read_dir(self.temporary.path())?.flatten().map(|file| file.path()).collect();
         let processes: Vec<_> = children.iter().filter(|child| kill(**child, None).is_ok()).collect();
-        let ports: Vec<_> = addresses.iter().filter(|address| TcpStream::connect(address).is_ok()).collect();
-        if files.is_empty() && processes.is_empty() && ports.is_empty() {
+        if files.is_empty() && processes.is_empty() {
             return Ok(());
         }
-        Err(format!("left behind: files {files:?}, processes {processes:?}, ports {ports:?}").into())
+        Err(format!("left behind: files {files:?}, processes {processes:?}").into())
     }
 }
 
@@ -169,7 +172,7 @@ fn every_step() -> Result<(), Failed> {
         let errors = up.errors();
         return Err(format!("{status}\n{}{errors}", up.printed).into());
     }
-    up.left_nothing(&[], &[])
+    up.left_nothing(&[])
 }
 
 /// With one filter of the four most steps must fail.
@@ -210,7 +213,21 @@ fn ended_by(signal: Signal, all: bool) -> Result<(), Failed> {
     if !status.success() {
         return Err(format!("{status}\n{}", up.errors()).into());
     }
-    up.left_nothing(&children, &addresses)
+    up.left_nothing(&children)
+}
+
+fn taken_ports() -> Result<(), Failed> {
+    // As in `envoy-config/all-filters.yaml`. Who else has them, has them for the same purpose here.
+    let usual = [10000, 9901].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let _taken = usual.map(TcpListener::bind);
+    let mut up = Running::start("usual ports")?;
+    up.read_until("Ctrl-C ends it.")?;
+    let addresses = up.addresses();
+    if let Some(shared) = usual.iter().find(|address| addresses.contains(address)) {
+        return Err(format!("it runs on {shared}, which was taken").into());
+    }
+    let reply = client::get(*addresses.first().ok_or("no address")?, "/healthz")?;
+    if reply.status == 200 { Ok(()) } else { Err(format!("expected 200, seen {}", reply.status).into()) }
 }
 
 fn ended_early() -> Result<(), Failed> {
@@ -221,7 +238,7 @@ fn ended_early() -> Result<(), Failed> {
     if !status.success() {
         return Err(format!("{status}\n{}", up.errors()).into());
     }
-    up.left_nothing(&[], &[])
+    up.left_nothing(&[])
 }
 
 fn killed() -> Result<(), Failed> {
@@ -307,5 +324,5 @@ fn told(file: &Path, expected: &str) -> Result<(), Failed> {
     {
         return Err(format!("expected {expected:?} and the file's name, seen {status}:\n{errors}").into());
     }
-    up.left_nothing(&[], &[])
+    up.left_nothing(&[])
 }
