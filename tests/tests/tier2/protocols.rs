@@ -134,18 +134,18 @@ fn http1(envoy: &Envoy, request: &Request, body: Option<Framing>) -> anyhow::Res
     let mut connection = Connection::open(envoy.address())?;
     let Some(framing) = body else { return connection.send(request) };
     let request = Request { method: "POST".to_owned(), ..request.clone() };
-    let chunked = |trailers: &[u8]| -> (Vec<(Vec<u8>, Vec<u8>)>, Vec<u8>) {
+    let chunked = |trailers: &[u8]| {
         let (first, second) = BODY.split_at(BODY.len() / 3);
         let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
-        let text = [&chunk(first), &chunk(second), b"0\r\n".as_slice(), trailers, b"\r\n"].concat();
-        (vec![(b"transfer-encoding".to_vec(), b"chunked".to_vec())], text)
+        [&chunk(first), &chunk(second), b"0\r\n".as_slice(), trailers, b"\r\n"].concat()
     };
-    let (header, bytes) = match framing {
+    let bytes = match framing {
         Framing::Length => return connection.send(&Request { body: BODY.to_vec(), ..request }),
         Framing::Chunks => chunked(b""),
         Framing::ChunksAndTrailers => chunked(b"x-checksum: 1\r\n"),
     };
-    let headers = request.headers.iter().cloned().chain(header).collect();
+    let header = (b"transfer-encoding".to_vec(), b"chunked".to_vec());
+    let headers = request.headers.iter().cloned().chain([header]).collect();
     connection.start(&Request { headers, ..request })?;
     connection.write(&bytes)?;
     connection.read(false)

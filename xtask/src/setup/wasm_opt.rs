@@ -74,7 +74,9 @@ impl WasmOpt {
     pub(crate) fn optimise(&self, from: &Path, to: &Path) -> Result<()> {
         let mut command = Command::new(&self.node);
         command.arg(&self.script).args(OPTIONS).arg(from).arg("-o").arg(to);
-        process::quietly("wasm-opt", &mut command, Duration::from_secs(300))?;
+        let name = from.file_stem().unwrap_or_default().to_string_lossy();
+        let what = format!("optimising {}", name.trim_start_matches('.'));
+        process::quietly(&what, &mut command, Duration::from_secs(300))?;
         Ok(())
     }
 }
