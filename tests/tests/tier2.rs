@@ -6,6 +6,8 @@ use libtest_mimic::{Arguments, Trial};
 
 #[path = "tier2/all_filters.rs"]
 mod all_filters;
+#[path = "tier2/bench.rs"]
+mod bench;
 #[path = "tier2/bootstraps.rs"]
 mod bootstraps;
 #[path = "tier2/callouts.rs"]
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(scenarios::trials());
+    trials.extend(bench::trials());
     trials.extend(bootstraps::trials());
     trials.extend(callouts::trials());
     trials.extend(demonstration::trials());

@@ -62,6 +62,8 @@ impl Build {
         let chosen = self.choose(workspace::members()?)?;
         let wasm_std = setup::for_build()?;
         let wasm_opt = if self.no_opt { None } else { Some(setup::for_optimising()?) };
+        let unfinished: Vec<Package> =
+            chosen.iter().filter(|package| package.keeps_unfinished()).cloned().collect();
         let mut compiled = BTreeMap::new();
         for together in Together::of(chosen) {
             compiled.extend(compile(&wasm_std, &together)?);
@@ -69,6 +71,11 @@ impl Build {
 
         let _lock = staging::Lock::take_in(&paths::wasm_dir(), "build")?;
         let mut record = read_record();
+        for name in unfinished.iter().filter_map(Package::module) {
+            if let Some(file) = compiled.get(name) {
+                keep_unfinished(name, file)?;
+            }
+        }
         let modules = finish_all(compiled, wasm_opt.as_ref(), &record)?;
         record.extend(modules.iter().map(|module| (module.name.clone(), module.clone())));
         staging::write_file(&record_file(), &serde_json::to_vec_pretty(&record)?)?;
@@ -123,6 +130,12 @@ fn compile(wasm_std: &WasmStd, together: &Together) -> Result<BTreeMap<String, P
     }
     files.retain(|name, _| wanted.contains(&name.as_str()));
     Ok(files)
+}
+
+/// Copies a module as the compiler made it to `NAME_unfinished.wasm`.
+fn keep_unfinished(name: &str, compiled: &Path) -> Result<()> {
+    let raw = fs::read(compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
+    staging::write_file(&paths::wasm_dir().join(format!("{name}_unfinished.wasm")), &raw)
 }
 
 /// Finishes several modules at a time: wasm-opt takes seconds and one core.

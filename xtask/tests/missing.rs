@@ -1,5 +1,6 @@
 //! What is said where a tool or a server is missing: the program itself, with stand-ins for everything that it calls and
 //! nothing else on `PATH`. The stand-ins print what the real programs printed when they were tried.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so at once")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
