@@ -100,7 +100,7 @@ fn to_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Eight bytes at a time; the last multiplication and shift spread what the first bytes changed.
+/// Eight bytes at a time.
 fn hash(tag: u32, key: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let (words, rest) = key.as_chunks::<8>();
@@ -108,11 +108,12 @@ fn hash(tag: u32, key: &[u8]) -> u64 {
     for (place, byte) in last.iter_mut().zip(rest) {
         *place = *byte;
     }
-    let mut hash = u64::from(tag) << 32 ^ key.len() as u64;
+    let mut hash = u64::from(tag).wrapping_mul(FACTOR) ^ key.len() as u64;
     for word in words.iter().chain([&last]) {
         hash = (hash.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
     }
-    hash ^ hash >> 32
+    // What the last bytes changed stands in the high bits only.
+    (hash ^ hash >> 32).wrapping_mul(FACTOR) >> 32
 }
 
 #[cfg(test)]
