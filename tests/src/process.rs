@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+pub use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 const POLL: Duration = Duration::from_millis(10);
@@ -119,7 +120,7 @@ fn spawn(command: Command) -> Result<Child> {
         let (sender, receiver) = mpsc::channel::<(Command, Spawned)>();
         thread::spawn(move || {
             for (mut command, answer) in receiver {
-                die_with_parent(&mut command);
+                die_with_parent(&mut command, Signal::SIGKILL);
                 let _ = answer.send(command.spawn());
             }
         });
@@ -130,12 +131,13 @@ fn spawn(command: Command) -> Result<Child> {
     Ok(receiver.recv().context("the thread that starts programs has ended")??)
 }
 
+/// Lets the program get `signal` when the thread that starts it ends: for threads that wait for their programs.
 #[expect(unsafe_code, reason = "the signal must be asked for between fork and exec")]
-fn die_with_parent(command: &mut Command) {
+pub fn die_with_parent(command: &mut Command, signal: Signal) {
     // SAFETY: the closure calls async-signal-safe functions only and allocates nothing.
     unsafe {
-        command.pre_exec(|| {
-            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        command.pre_exec(move || {
+            nix::sys::prctl::set_pdeathsig(signal)?;
             Ok(())
         });
     }

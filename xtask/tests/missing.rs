@@ -1,17 +1,18 @@
-//! What is said where a tool or a server is missing: the program itself, with stand-ins for everything that it calls and
-//! nothing else on `PATH`. The stand-ins print what the real programs printed when they were tried.
+//! What is said where a tool or a server is missing, and what is left where the program is ended: the program itself, with
+//! stand-ins for everything that it calls and nothing else on `PATH`. The stand-ins print what the real programs printed when they were tried.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so at once")]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 /// Name, and what a shell runs.
-const STAND_INS: [(&str, &str); 13] = [
+const STAND_INS: [(&str, &str); 14] = [
     ("rustc", RUSTC),
     ("rustc-without-target", RUSTC),
     ("rustc-without-linker", RUSTC),
@@ -36,6 +37,7 @@ const STAND_INS: [(&str, &str); 13] = [
     ("node", "echo v20.0.0"),
     ("node-old", "echo v12.0.0"),
     ("npm-offline", "echo 'npm error code EAI_AGAIN' >&2; exit 1"),
+    ("cargo-slow", "echo $$ > \"$0.pid\"; exec /bin/sleep 60"),
     (
         "cargo-offline",
         "echo x >> \"$0.calls\"; echo '[6] Could not resolve host: registry.invalid' >&2; exit 101",
@@ -274,4 +276,25 @@ fn the_check_tells_another_way_than_the_one_asked_for() {
     assert_eq!(same.lines().next(), Some(asked_for));
     let other = check(&["setup", "--check", "--via", "distro"], setup.tools.path());
     assert_eq!(other.lines().next(), Some(&*format!("{asked_for}; run `cargo xtask setup --via distro`")));
+}
+
+#[test]
+fn what_it_started_ends_with_it() {
+    let mut machine = machine(&["lint", "--only", "format"], &[]).with("CARGO", "cargo-slow");
+    let mut xtask = machine.command.stdout(Stdio::null()).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let poll = |what: &str, is_so: &dyn Fn() -> bool| {
+        while !is_so() {
+            assert!(Instant::now() < deadline, "{what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    let noted = || fs::read_to_string(FOLDER.path().join("cargo-slow.pid")).unwrap_or_default();
+    poll("cargo was not started", &|| noted().ends_with('\n'));
+    let cargo = Path::new("/proc").join(noted().trim());
+    // SIGKILL, which nothing can catch.
+    xtask.kill().unwrap();
+    xtask.wait().unwrap();
+    // One that has ended, and that nobody has waited for, is still listed, but without a program.
+    poll("cargo goes on", &|| fs::read_link(cargo.join("exe")).is_err());
 }

@@ -148,7 +148,7 @@ fn responses_and_ticks() -> Result<(), Failed> {
     let envoy = probe(1)?;
     let sent = [("x-echo-body", "0123456789")];
     send(&envoy, &sent)?;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let bytes = envoy.stat("tidegate.probe.response_bytes")?;
         let ticks = envoy.stat("tidegate.probe.ticks")?;
@@ -204,7 +204,7 @@ fn a_trap_ends_in_a_new_vm() -> Result<(), Failed> {
 
 /// Polls until something is so.
 fn wait_for(what: &str, envoy: &Envoy, is_so: impl Fn(&Envoy) -> Result<bool, Failed>) -> Result<(), Failed> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !is_so(envoy)? {
         if Instant::now() > deadline {
             return Err(format!("{what} did not come about\n{}", envoy.log()).into());

@@ -117,7 +117,7 @@ impl Running {
     }
 
     fn finish(&mut self) -> Result<ExitStatus, Failed> {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(90);
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status);
@@ -247,7 +247,7 @@ fn killed() -> Result<(), Failed> {
     let children = children(up.pid())?;
     kill(up.pid(), Signal::SIGKILL)?;
     up.finish()?;
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while children.iter().any(|child| kill(*child, None).is_ok()) {
         if Instant::now() > deadline {
             return Err("Envoy outlived what started it".into());

@@ -128,7 +128,7 @@ fn random_hosts() -> Result<(), Failed> {
 
 /// The number of stats lines once all exchanges have been counted.
 fn settled(envoy: &Envoy) -> Result<usize, Failed> {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let counted = envoy.stat(";.;shop_requests_total")?;
         let sent = envoy.stat_named("http.ingress.downstream_rq_completed")?;

@@ -67,7 +67,7 @@ impl Reloading {
             bootstrap::with_filters(&[("rate-limit", configuration)], &self.upstreams, Form::Struct)?;
         let before = self.counts()?;
         write(&self.folder.path().join("listeners.json"), &bootstrap, self.version)?;
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
             let now = self.counts()?;
             if now.refused > before.refused {
@@ -197,7 +197,7 @@ fn active(reloading: &Reloading) -> Result<u64, Failed> {
 
 /// Waits until no more virtual machines are there than at the start: old listeners drain for a second.
 fn settle(reloading: &Reloading, before: u64) -> Result<(), Failed> {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while active(reloading)? > before {
         if Instant::now() > deadline {
             let after = active(reloading)?;
