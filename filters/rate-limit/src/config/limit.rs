@@ -77,8 +77,17 @@ impl Decode for Limit {
             cursor.word(&[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)])
         });
         object.finish();
-        let (quotas, concurrency, descriptor) = (quotas?, concurrency?, descriptor?);
-        let (cost, count_when) = (cost?, count_when?);
+        // At once: with a `?` for each, the code that drops those before it, again and again, would be most of this.
+        let (Some(name), Some(conditions), Some(key), Some(quotas), Some(concurrency)) =
+            (name, conditions, key, quotas, concurrency)
+        else {
+            return None;
+        };
+        let (Some(cost), Some(count_when), Some(descriptor), Some(on_missing), Some(mode)) =
+            (cost, count_when, descriptor, on_missing, mode)
+        else {
+            return None;
+        };
         if quotas.is_empty() && concurrency.is_none() && descriptor.is_none() {
             return cursor.expected_found("\"quotas\", \"concurrency\" or \"global\"", "none of them");
         }
@@ -91,16 +100,16 @@ impl Decode for Limit {
         }
         Some(Self {
             identity: cursor.canonical(),
-            name: name?,
-            conditions: conditions?,
-            key: key?,
+            name,
+            conditions,
+            key,
             quotas,
             concurrency,
             cost: cost.unwrap_or_default(),
             count_when,
             descriptor,
-            on_missing: on_missing?,
-            mode: mode?,
+            on_missing,
+            mode,
         })
     }
 }
