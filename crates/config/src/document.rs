@@ -75,10 +75,14 @@ impl Value {
                 text.push(']');
             }
             Self::Object(members) => {
-                let mut members: Vec<&(String, Self)> = members.iter().collect();
-                members.sort_by(|one, other| one.0.cmp(&other.0));
+                // Put where they belong one by one: a few members, and the library's sorting is 4 KiB of code.
+                let mut sorted: Vec<&(String, Self)> = Vec::with_capacity(members.len());
+                for member in members {
+                    let behind = sorted.iter().filter(|(key, _)| *key <= member.0).count();
+                    sorted.insert(behind, member);
+                }
                 text.push('{');
-                for (key, value) in members {
+                for (key, value) in sorted {
                     write_text(key, text);
                     value.write_canonical(text);
                 }
