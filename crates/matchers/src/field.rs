@@ -36,7 +36,7 @@ impl FieldMatch {
 
     /// Header conditions: as any field, but the name is a header's and loses its case.
     pub(crate) fn decode_header(cursor: Cursor<'_>) -> Option<Self> {
-        Self::decode_named(cursor, |name| name.decode::<HeaderName>().map(|name| name.as_str().to_owned()))
+        Self::decode_named(cursor, |name| request_header(name).map(|name| name.as_str().to_owned()))
     }
 
     fn decode_named(cursor: Cursor<'_>, name: impl Fn(Cursor<'_>) -> Option<String>) -> Option<Self> {
@@ -64,6 +64,17 @@ impl Decode for FieldMatch {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         Self::decode_named(cursor, |name| name.decode())
     }
+}
+
+/// The name of a request's header to look at. Envoy has made `:authority` of `host`: what looks for that would never find
+/// one.
+pub fn request_header(cursor: Cursor<'_>) -> Option<HeaderName> {
+    let name: HeaderName = cursor.decode()?;
+    if name.as_str() == "host" {
+        return cursor
+            .expected("another header (the host is told by \"hosts\" in conditions, \"host\" elsewhere)");
+    }
+    Some(name)
 }
 
 /// Every value of cookie `name` in the values of `cookie` headers (RFC 6265 section 5.4).

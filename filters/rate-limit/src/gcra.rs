@@ -37,6 +37,9 @@ pub(crate) enum Unusable {
 /// must not lock a key for good.
 pub(crate) const MOST_DEBT: u64 = 10;
 
+/// By how much two workers may disagree on the time: one may have been suspended between asking for it and deciding.
+const SKEW: u64 = 1_000_000_000;
+
 /// Eleven times this and today's time are far from the end of 64 bits.
 const SLOWEST: u64 = 20 * 365 * 86_400_000_000_000;
 
@@ -60,10 +63,12 @@ impl Rate {
         Self { ceiling: self.capacity + self.capacity * MOST_DEBT, ..self }
     }
 
-    /// The state as it can be at `now`: nothing leaves one beyond the ceiling, unless the clock went backwards since.
-    /// Then the quota counts as used up, not as locked until the clock has caught up.
+    /// The state as it can be at `now`: nothing leaves one far beyond the ceiling, unless the clock went backwards since.
+    /// Then the quota counts as used up, not as locked until the clock has caught up. A little beyond is another worker's
+    /// newer state, seen by one that asked for the time earlier: to lower it would give away what was spent.
     pub(crate) fn plausible(&self, state: u64, now: u64) -> u64 {
-        state.min(now.saturating_add(self.ceiling))
+        let ceiling = now.saturating_add(self.ceiling);
+        if state > ceiling.saturating_add(SKEW) { ceiling } else { state }
     }
 
     /// Asks for `cost` units at `now`, given a plausible `state` (0: never used). The state afterwards.
@@ -79,7 +84,7 @@ impl Rate {
     /// Takes `cost` units that were spent already. The state afterwards: at most the ceiling.
     pub(crate) fn charge(&self, state: u64, now: u64, cost: u64) -> u64 {
         let after = state.max(now).saturating_add(cost.saturating_mul(self.interval));
-        self.plausible(after, now)
+        after.min(now.saturating_add(self.ceiling)).max(state)
     }
 
     /// How many units could be spent at once.

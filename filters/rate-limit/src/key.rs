@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tidegate_config::{Cursor, Decode, HeaderName};
 use tidegate_filter_api::{Host, Property};
-use tidegate_matchers::{ClientAddress, Facts, Template, cookie_values, query_values};
+use tidegate_matchers::{ClientAddress, Facts, Template, cookie_values, query_values, request_header};
 
 use crate::table::KeyDigest;
 
@@ -50,7 +50,7 @@ impl Decode for KeyPart {
         }
         let mut object = cursor.object()?;
         let part = object.one_of(&NAMED).and_then(|variant| match variant.key {
-            "header" => variant.cursor.decode().map(Self::Header),
+            "header" => request_header(variant.cursor).map(Self::Header),
             "cookie" => name(variant.cursor).map(Self::Cookie),
             "query" => name(variant.cursor).map(Self::Query),
             "claim" => name(variant.cursor).map(Self::Claim),

@@ -222,3 +222,16 @@ fn a_bad_configuration_is_refused_with_every_error() {
         "limits[1].name: expected a name used once, but limits[0] has it too, found \"per-user\""
     );
 }
+
+#[test]
+fn a_key_that_could_never_be_found_is_refused() {
+    assert_eq!(
+        refusal::<RateLimit>(
+            r#"{"limits": [{"name": "a", "key": [{"header": "Host"}], "match": {"headers": [{"name": "host", "exact": "a"}]},
+                "quotas": [{"requests": 1, "per": "1s"}]}]}"#
+        )
+        .matches("expected another header (the host is told by")
+        .count(),
+        2
+    );
+}

@@ -116,7 +116,11 @@ fn status(address: SocketAddr, user: &str) -> Result<u16, Failed> {
         method: "GET".to_owned(),
         path: b"/".to_vec(),
         host: "shop.example".to_owned(),
-        headers: vec![(b"x-user-id".to_vec(), user.as_bytes().to_vec())],
+        // Under the limit that changes, so that each one leaves a state.
+        headers: vec![
+            (b"x-user-id".to_vec(), user.as_bytes().to_vec()),
+            (b"x-other".to_vec(), user.as_bytes().to_vec()),
+        ],
         body: Vec::new(),
         grpc: false,
     };

@@ -69,7 +69,8 @@ fn rates_that_nanoseconds_cannot_tell_are_refused() {
 }
 
 /// A bucket of tokens, told in words: it fills with time, never above a burst; a clock that goes back behind the moment
-/// at which it was full empties it as much, never below the debt that is allowed.
+/// at which it was full empties it as much. Where that is below the debt that is allowed by more than workers' clocks
+/// differ, it empties to that debt.
 struct Bucket {
     /// In nanoseconds' worth of tokens; below zero is debt.
     level: i128,
@@ -84,12 +85,13 @@ impl Bucket {
         let now = i128::from(now);
         let level = self.level + now - self.at;
         self.at = now - (level - self.full).max(0);
-        self.level = level.clamp(self.least, self.full);
+        self.level = if level < self.least - i128::from(SKEW) { self.least } else { level.min(self.full) };
         self.level
     }
 
     fn spend(&mut self, now: u64, tokens: i128) {
-        self.level = (self.level(now) - tokens).max(self.least);
+        let level = self.level(now);
+        self.level = (level - tokens).max(self.least).min(level);
         self.at = i128::from(now);
     }
 }
@@ -108,7 +110,8 @@ impl Numbers {
     /// Mostly a little later, sometimes much later or earlier.
     fn after(&mut self, now: u64) -> u64 {
         match self.below(12) {
-            0 => now.saturating_sub(self.below(100_000)),
+            0 if self.below(8) == 0 => now - self.below(3 * SKEW),
+            0 => now - self.below(100_000),
             1 => now + self.below(10_000_000),
             _ => now + self.below(400),
         }
@@ -131,7 +134,7 @@ fn agrees(seed: u64) {
     let full = i128::from(burst * interval);
     let least = if late { -full * i128::from(MOST_DEBT) } else { 0 };
     let mut bucket = Bucket { level: full, full, least, at: 0 };
-    let (mut now, mut state) = (1_000_000_000, 0);
+    let (mut now, mut state) = (1_000_000 * SECOND, 0);
     for step in 0..400 {
         now = numbers.after(now);
         state = rate.plausible(state, now);
@@ -172,7 +175,24 @@ proptest! {
             let state = rate.plausible(state, now);
             let _ = rate.ask(state, now, cost);
             let _ = rate.until_more(state, now);
-            prop_assert!(rate.charge(state, now, cost) <= now.saturating_add(rate.ceiling));
+            prop_assert!(rate.charge(state, now, cost) <= now.saturating_add(rate.ceiling).max(state));
         }
     }
+}
+
+/// A worker that asked for the time, was suspended and decides late sees states from its own future.
+#[test]
+fn a_late_worker_gives_nothing_away() {
+    let rate = Rate::new(100, SECOND, 100).unwrap();
+    let now = 1_000 * SECOND;
+    let mut state = 0;
+    for _ in 0..100 {
+        state = rate.ask(state, now, 1).unwrap();
+    }
+    let earlier = now - SECOND / 20;
+    let seen = rate.plausible(state, earlier);
+    assert_eq!(seen, state);
+    assert!(matches!(rate.ask(seen, earlier, 1), Err(Wait::For(_))));
+    assert_eq!(rate.ask(seen, now, 1), Err(Wait::For(SECOND / 100)));
+    assert_eq!(rate.charge(state, earlier, 1), state, "nor does a late charge");
 }
