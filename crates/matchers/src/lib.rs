@@ -21,7 +21,10 @@ mod text;
 pub use claim::ClaimMatch;
 pub use conditions::{Conditions, Scope, Unmet};
 pub use facts::Facts;
-pub use field::{cookie_pairs, cookie_values, query_pairs, query_values, request_header};
+pub use field::{
+    Visit, cookie_pairs, cookie_values, each_cookie, each_header, each_query, query_pairs, query_values,
+    request_header,
+};
 pub use index::{RuleIndex, Shadow};
 pub use path::{is_ambiguous, normalise};
 pub use regex::{Regex, RegexError};
