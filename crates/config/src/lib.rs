@@ -10,6 +10,7 @@
 mod cursor;
 mod document;
 mod error;
+mod json;
 mod structure;
 mod values;
 
