@@ -1,5 +1,6 @@
 //! Envoy bootstraps: made for a list of filters, or read from a file and made to fit a test.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -81,6 +82,21 @@ pub fn free_ports(bootstrap: &mut Value) -> Result<()> {
         .context("the bootstrap has no listeners")?;
     for listener in listeners {
         listener["address"] = address(loopback());
+    }
+    Ok(())
+}
+
+/// Gives the modules of all filters these environment variables.
+pub fn set_environment(bootstrap: &mut Value, variables: &BTreeMap<String, String>) -> Result<()> {
+    if variables.is_empty() {
+        return Ok(());
+    }
+    let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
+    let filters = bootstrap.pointer_mut(filters).and_then(Value::as_array_mut);
+    for filter in filters.context("the bootstrap has no HTTP filters")? {
+        if let Some(vm) = filter.pointer_mut("/typed_config/config/vm_config") {
+            vm["environment_variables"] = json!({"key_values": variables});
+        }
     }
     Ok(())
 }

@@ -24,7 +24,8 @@ impl EnvoyTarget {
     pub fn start(scenario: &Scenario, concurrency: u32, form: Form) -> Result<Self> {
         let upstreams = Upstreams::start()?;
         let filters: Vec<_> = scenario.filters().collect();
-        let bootstrap = bootstrap::with_filters(&filters, &upstreams, form)?;
+        let mut bootstrap = bootstrap::with_filters(&filters, &upstreams, form)?;
+        bootstrap::set_environment(&mut bootstrap, &scenario.environment)?;
         Ok(Self { envoy: Envoy::start(&bootstrap, concurrency)?, _upstreams: upstreams })
     }
 }

@@ -17,7 +17,7 @@ pub trait Decode: Sized {
 pub struct Cursor<'a> {
     value: &'a Value,
     path: Path<'a>,
-    report: &'a Report,
+    report: &'a Report<'a>,
 }
 
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ enum Path<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn root(value: &'a Value, report: &'a Report) -> Self {
+    pub(crate) fn root(value: &'a Value, report: &'a Report<'a>) -> Self {
         Self { value, path: Path::Root, report }
     }
 
@@ -51,6 +51,12 @@ impl<'a> Cursor<'a> {
     pub fn expected_found<T>(&self, expected: impl fmt::Display, found: impl fmt::Display) -> Option<T> {
         self.report.add(Error::new(&self.to_string(), &expected.to_string(), &found.to_string()));
         None
+    }
+
+    /// The environment variable of this name, as the host gave it to the module.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.report.variable(name)
     }
 
     /// Decodes the value here as a `T`.

@@ -157,6 +157,10 @@ pub trait Host: Clock {
     /// If the host has no source of randomness.
     fn random(&self) -> Result<[u8; 16], HostError>;
 
+    /// A variable of the environment that the module was given (`vm_config.environment_variables`): the same in every
+    /// worker.
+    fn variable(&self, name: &str) -> Option<Vec<u8>>;
+
     /// An attribute; `None` if it is not there.
     fn property(&self, property: Property) -> Option<Vec<u8>>;
 

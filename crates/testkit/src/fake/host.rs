@@ -26,6 +26,7 @@ pub struct FakeHost {
     shared: RefCell<BTreeMap<Vec<u8>, Versioned>>,
     versions: Cell<u32>,
     pub(super) metrics: RefCell<Vec<(MetricKind, String, i64)>>,
+    variables: RefCell<BTreeMap<String, Vec<u8>>>,
     pub(super) properties: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,
     pub(super) request: RefCell<Pairs>,
     pub(super) request_body: RefCell<Vec<u8>>,
@@ -67,6 +68,11 @@ impl FakeHost {
     /// Gives an attribute a value.
     pub fn set(&self, property: Property, value: &[u8]) {
         self.properties.borrow_mut().insert(property.path(), value.to_vec());
+    }
+
+    /// Gives the module an environment variable.
+    pub fn set_variable(&self, name: &str, value: &[u8]) {
+        self.variables.borrow_mut().insert(name.to_owned(), value.to_vec());
     }
 
     /// Takes an attribute away.
@@ -187,6 +193,10 @@ impl Host for FakeHost {
     fn random(&self) -> Result<[u8; 16], HostError> {
         self.attempt("random")?;
         Ok([7; 16])
+    }
+
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.variables.borrow().get(name).cloned()
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {

@@ -36,6 +36,9 @@ fn replay<F: Filter>(file: &Path) -> Result<(), String> {
     };
     LOG.with_borrow_mut(String::clear);
     let host = FakeHost::new();
+    for (variable, value) in &scenario.environment {
+        host.set_variable(variable, value.as_bytes());
+    }
     let plugin = Plugin::<F>::configure(configuration.to_string().as_bytes(), &*host);
     match (plugin, scenario.refused.is_empty()) {
         (Ok(plugin), true) => run(&name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) }),
