@@ -1,29 +1,24 @@
 //! A real Envoy that lives as long as its value.
 
-use std::fs::File;
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt as _;
-use std::process::{Child, Command, Stdio};
-use std::sync::{OnceLock, mpsc};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::client;
+use crate::process::Program;
 use crate::tools;
 
 /// How long Envoy may take to start: compiling modules on a busy machine takes seconds.
 const START_LIMIT: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(10);
 
 /// A running Envoy. Dropping it kills it; so does the end of this process, whatever ends it.
 #[derive(Debug)]
 pub struct Envoy {
-    child: Child,
-    folder: TempDir,
+    program: Program,
     admin: SocketAddr,
     listeners: Vec<(String, SocketAddr)>,
 }
@@ -34,53 +29,17 @@ impl Envoy {
     /// Whatever ports the bootstrap names, give it 0 for the admin's and the listeners': the kernel's choice is read
     /// back.
     pub fn start(bootstrap: &Value, concurrency: u32) -> Result<Self> {
-        let binary = tools::envoy_binary()?;
-        let folder = tempfile::tempdir().context("making a folder for Envoy")?;
-        let config = folder.path().join("envoy.json");
-        std::fs::write(&config, serde_json::to_vec_pretty(bootstrap)?)?;
-        let log = File::create(folder.path().join("log"))?;
-        let mut command = Command::new(&binary);
-        command
-            .arg("--config-path")
-            .arg(&config)
-            .arg("--admin-address-path")
-            .arg(folder.path().join("admin"))
-            .args(["--concurrency", &concurrency.to_string(), "--disable-hot-restart"])
-            .args(["--drain-time-s", "1", "--drain-strategy", "immediate", "--log-level", "warning"])
-            .args(["--component-log-level", "wasm:info"])
-            .current_dir(tools::repo_root())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log);
-        let child = spawn(command).with_context(|| format!("starting {}", binary.display()))?;
+        let program = Program::start(|folder| command(bootstrap, concurrency, folder))?;
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut envoy = Self { child, folder, admin: unknown, listeners: Vec::new() };
-        envoy.wait_until_ready()?;
+        let mut envoy = Self { program, admin: unknown, listeners: Vec::new() };
+        let mut admin = None;
+        envoy.program.wait_until(START_LIMIT, |folder| {
+            admin = ready(folder);
+            admin.is_some()
+        })?;
+        envoy.admin = admin.context("Envoy is ready, but has no admin interface")?;
+        envoy.listeners = envoy.read_listeners()?;
         Ok(envoy)
-    }
-
-    fn wait_until_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + START_LIMIT;
-        loop {
-            if let Some(status) = self.child.try_wait()? {
-                bail!("Envoy did not start ({status}):\n{}", self.log());
-            }
-            if self.is_ready() {
-                self.listeners = self.read_listeners()?;
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                bail!("Envoy was not ready after {} s:\n{}", START_LIMIT.as_secs(), self.log());
-            }
-            thread::sleep(POLL);
-        }
-    }
-
-    fn is_ready(&mut self) -> bool {
-        let address = std::fs::read_to_string(self.folder.path().join("admin"));
-        let Some(admin) = address.ok().and_then(|text| text.trim().parse().ok()) else { return false };
-        self.admin = admin;
-        matches!(self.admin_get("/ready"), Ok(body) if body.trim() == "LIVE")
     }
 
     fn read_listeners(&self) -> Result<Vec<(String, SocketAddr)>> {
@@ -116,12 +75,12 @@ impl Envoy {
     /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.program.pid()
     }
 
     /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        self.program.is_alive()
     }
 
     /// Asks the admin interface.
@@ -157,49 +116,29 @@ impl Envoy {
     /// Everything logged so far.
     #[must_use]
     pub fn log(&self) -> String {
-        let bytes = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        self.program.log()
     }
 }
 
-impl Drop for Envoy {
-    fn drop(&mut self) {
-        // Already gone is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn command(bootstrap: &Value, concurrency: u32, folder: &Path) -> Result<Command> {
+    let config = folder.join("envoy.json");
+    std::fs::write(&config, serde_json::to_vec_pretty(bootstrap)?)?;
+    let mut command = Command::new(tools::envoy_binary()?);
+    command
+        .arg("--config-path")
+        .arg(&config)
+        .arg("--admin-address-path")
+        .arg(folder.join("admin"))
+        .args(["--concurrency", &concurrency.to_string(), "--disable-hot-restart"])
+        .args(["--drain-time-s", "1", "--drain-strategy", "immediate", "--log-level", "warning"])
+        .args(["--component-log-level", "wasm:info"])
+        .current_dir(tools::repo_root());
+    Ok(command)
 }
 
-type Spawned = mpsc::Sender<std::io::Result<Child>>;
-
-/// Starts a program that dies with this process.
-///
-/// Linux sends the signal when the *thread* that started the program ends, so one thread starts all of them and never
-/// ends: a test's thread may.
-fn spawn(command: Command) -> Result<Child> {
-    static SPAWNER: OnceLock<mpsc::Sender<(Command, Spawned)>> = OnceLock::new();
-    let spawner = SPAWNER.get_or_init(|| {
-        let (sender, receiver) = mpsc::channel::<(Command, Spawned)>();
-        thread::spawn(move || {
-            for (mut command, answer) in receiver {
-                die_with_parent(&mut command);
-                let _ = answer.send(command.spawn());
-            }
-        });
-        sender
-    });
-    let (sender, receiver) = mpsc::channel();
-    spawner.send((command, sender)).map_err(|_| anyhow!("the thread that starts programs has ended"))?;
-    Ok(receiver.recv().context("the thread that starts programs has ended")??)
-}
-
-#[expect(unsafe_code, reason = "the signal must be asked for between fork and exec")]
-fn die_with_parent(command: &mut Command) {
-    // SAFETY: the closure calls async-signal-safe functions only and allocates nothing.
-    unsafe {
-        command.pre_exec(|| {
-            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
-            Ok(())
-        });
-    }
+/// Where the admin interface listens, once it says that everything does.
+fn ready(folder: &Path) -> Option<SocketAddr> {
+    let admin = std::fs::read_to_string(folder.join("admin")).ok()?.trim().parse().ok()?;
+    let reply = client::get(admin, "/ready").ok()?;
+    (reply.status == 200 && reply.body.trim_ascii() == b"LIVE").then_some(admin)
 }

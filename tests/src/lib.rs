@@ -6,7 +6,9 @@
 
 pub mod bootstrap;
 pub mod client;
+pub mod companions;
 pub mod envoy;
+pub mod process;
 pub mod target;
 pub mod tools;
 pub mod up;

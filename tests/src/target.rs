@@ -1,9 +1,11 @@
 //! A real Envoy as the target of scenarios.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use serde_json::Value;
 use tidegate_testkit::scenario::{Request, Response, Scenario, Target};
 
 use crate::bootstrap::{self, Form};
@@ -22,10 +24,20 @@ pub struct EnvoyTarget {
 impl EnvoyTarget {
     /// Starts Envoy; the error of a refused configuration holds Envoy's log.
     pub fn start(scenario: &Scenario, concurrency: u32, form: Form) -> Result<Self> {
-        let upstreams = Upstreams::start()?;
         let filters: Vec<_> = scenario.filters().collect();
-        let mut bootstrap = bootstrap::with_filters(&filters, &upstreams, form)?;
-        bootstrap::set_environment(&mut bootstrap, &scenario.environment)?;
+        Self::start_with(&filters, &scenario.environment, concurrency, form)
+    }
+
+    /// The same with these filters.
+    pub fn start_with(
+        filters: &[(&str, &Value)],
+        environment: &BTreeMap<String, String>,
+        concurrency: u32,
+        form: Form,
+    ) -> Result<Self> {
+        let upstreams = Upstreams::start()?;
+        let mut bootstrap = bootstrap::with_filters(filters, &upstreams, form)?;
+        bootstrap::set_environment(&mut bootstrap, environment)?;
         Ok(Self { envoy: Envoy::start(&bootstrap, concurrency)?, _upstreams: upstreams })
     }
 }

@@ -26,7 +26,8 @@ struct Cli {
 
 #[derive(Subcommand, Debug)]
 enum Word {
-    /// Make ready what the other words need: wasm32's standard library, Envoy, Node, wasm-opt.
+    /// Make ready what the other words need: wasm32's standard library, Envoy, Node, wasm-opt, and what tests run beside
+    /// Envoy.
     Setup(setup::Setup),
     /// Compile the filters to `target/wasm/tidegate_FILTER.wasm`.
     Build(build::Build),

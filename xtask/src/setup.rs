@@ -2,11 +2,15 @@
 //! interrupt and to run twice at once; what is there already is used.
 
 mod apt;
+mod companions;
+mod deb;
 mod debian;
 mod envoy;
+mod go;
 mod linker;
 mod node;
 mod pip;
+mod redis;
 mod rust_src;
 mod test_runner;
 mod wasm_opt;
@@ -20,6 +24,7 @@ use e2e::tools::ENVOY_VERSION;
 
 use crate::staging::Lock;
 
+pub(crate) use companions::prepare_all as companions;
 pub(crate) use node::Node;
 pub(crate) use test_runner::TestRunner;
 pub(crate) use wasm_opt::WasmOpt;
@@ -42,7 +47,7 @@ impl Setup {
         if self.check {
             return check();
         }
-        let _lock = Lock::take("setup")?;
+        let lock = Lock::take("setup")?;
         let wasm_std = WasmStd::prepare(self.via)?;
         say("wasm32 std", &wasm_std.to_string());
         envoy()?;
@@ -55,6 +60,9 @@ impl Setup {
                 say("test runner", "not built yet; `cargo xtask test` builds it (about four minutes, once)")
             }
         }
+        // The slowest come last, and building modules need not wait for them.
+        drop(lock);
+        companions::prepare_all();
         Ok(())
     }
 }
@@ -113,6 +121,7 @@ fn check() -> Result<()> {
         Some(runner) => say("test runner", &runner.to_string()),
         None => say("test runner", "not built yet; `cargo xtask test` builds it (about four minutes, once)"),
     }
+    companions::check_all();
     if missing > 0 {
         bail!("{missing} of these are missing: run `cargo xtask setup`");
     }

@@ -13,10 +13,11 @@ use crate::setup::{self, Node, TestRunner, WasmStd};
 use crate::{paths, process, workspace};
 
 /// What can be run, and what it is.
-const TIERS: [&str; 3] = [
+const TIERS: [&str; 4] = [
     "unit, property and snapshot tests, native",
     "the pure crates and the filters as wasm32, in Node",
     "the real modules in a real Envoy",
+    "the same beside the real programs that they work with",
 ];
 
 #[derive(Args, Debug)]
@@ -48,11 +49,14 @@ impl Test {
             prepared.node = Some(setup::node()?);
             prepared.start_runner()?;
         }
+        if wanted(3) {
+            prepared.companions = Some(thread::spawn(setup::companions));
+        }
         let mut reports = Vec::new();
         if wanted(0) {
             reports.push(tier(0, native));
         }
-        if wanted(2) {
+        if wanted(2) || wanted(3) {
             prepared.envoy = Some(setup::envoy()?);
             Build::default().run()?;
             // Compiled while the runner of tier 1 may still be building; run when the machine is quiet.
@@ -62,7 +66,13 @@ impl Test {
             reports.push(tier(1, || prepared.wasm()));
         }
         if wanted(2) {
-            reports.push(tier(2, || prepared.end_to_end()));
+            reports.push(tier(2, || prepared.end_to_end(&["--lib", "--test", "tier2"], false)));
+        }
+        if wanted(3) {
+            prepared.wait_for_companions()?;
+            // Who asks for the tier by number wants all of it.
+            let strict = self.tiers.contains(&3);
+            reports.push(tier(3, || prepared.end_to_end(&["--test", "tier3"], strict)));
         }
         summarise(&reports)
     }
@@ -74,6 +84,7 @@ struct Prepared {
     node: Option<Node>,
     runner: Option<thread::JoinHandle<Result<TestRunner>>>,
     envoy: Option<std::path::PathBuf>,
+    companions: Option<thread::JoinHandle<()>>,
 }
 
 impl Prepared {
@@ -110,10 +121,19 @@ impl Prepared {
         count(&mut command)
     }
 
-    fn end_to_end(&self) -> Result<Counts> {
+    /// Building them takes minutes, once: it went on while other things were done.
+    fn wait_for_companions(&mut self) -> Result<()> {
+        let companions = self.companions.take().context("the companions were not prepared")?;
+        companions.join().map_err(|_| anyhow!("preparing the companions ended badly"))
+    }
+
+    fn end_to_end(&self, which: &[&str], strict: bool) -> Result<Counts> {
         let mut command = workspace::cargo();
-        command.args(["test", "--package", "e2e", "--no-fail-fast"]);
+        command.args(["test", "--package", "e2e", "--no-fail-fast"]).args(which);
         command.env("ENVOY", self.envoy.as_ref().context("Envoy was not prepared")?);
+        if strict {
+            command.env("CI", "true");
+        }
         count(&mut command)
     }
 }
@@ -129,15 +149,18 @@ struct Report {
     seconds: f64,
 }
 
-#[derive(Default, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Default, Clone, Debug, PartialEq, Eq)]
 struct Counts {
     passed: u64,
     failed: u64,
+    /// Which tests, and what they lack.
+    not_run: Vec<String>,
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} failed", self.passed, self.failed)
+        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.not_run.is_empty() { Ok(()) } else { write!(f, ", {} not run", self.not_run.len()) }
     }
 }
 
@@ -147,7 +170,7 @@ fn tier(tier: usize, run: impl FnOnce() -> Result<Counts>) -> Report {
     let start = Instant::now();
     let counts = run().unwrap_or_else(|error| {
         eprintln!("error: tier {tier} could not be run: {error:#}");
-        Counts { passed: 0, failed: 1 }
+        Counts { failed: 1, ..Counts::default() }
     });
     Report { tier, counts, seconds: start.elapsed().as_secs_f64() }
 }
@@ -159,6 +182,9 @@ fn count(command: &mut Command) -> Result<Counts> {
         if let Some(summary) = summary(line) {
             counts.passed += summary.passed;
             counts.failed += summary.failed;
+        }
+        if let Some(test) = line.strip_prefix("not run: ") {
+            counts.not_run.push(test.to_owned());
         }
         true
     })?;
@@ -176,7 +202,7 @@ fn summary(line: &str) -> Option<Counts> {
         let (before, _) = rest.split_once(what)?;
         before.rsplit(' ').next()?.parse().ok()
     };
-    Some(Counts { passed: number(" passed")?, failed: number(" failed")? })
+    Some(Counts { passed: number(" passed")?, failed: number(" failed")?, not_run: Vec::new() })
 }
 
 fn summarise(reports: &[Report]) -> Result<()> {
@@ -187,9 +213,13 @@ fn summarise(reports: &[Report]) -> Result<()> {
         println!("tier {tier}: {counts} in {seconds:.0} s");
         all.passed += counts.passed;
         all.failed += counts.failed;
+        all.not_run.extend(counts.not_run.iter().cloned());
         if *counts == Counts::default() {
             empty.push(tier.to_string());
         }
+    }
+    for test in &all.not_run {
+        println!("not run: {test}");
     }
     println!("\n{all}");
     if !empty.is_empty() {
@@ -208,7 +238,15 @@ mod tests {
     #[test]
     fn a_summary_is_counted() {
         let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s";
-        assert_eq!(summary(line), Some(Counts { passed: 5, failed: 2 }));
+        assert_eq!(summary(line), Some(Counts { passed: 5, failed: 2, not_run: Vec::new() }));
+    }
+
+    #[test]
+    fn what_was_not_run_is_told_apart_from_what_passed() {
+        let script = "echo 'not run: a: no redis'; echo 'test result: ok. 1 passed; 0 failed; 1 ignored;'";
+        let counts = count(Command::new("sh").args(["-c", script])).unwrap();
+        assert_eq!(counts, Counts { passed: 1, failed: 0, not_run: vec!["a: no redis".to_owned()] });
+        assert_eq!(counts.to_string(), "1 passed, 0 failed, 1 not run");
     }
 
     #[test]

