@@ -146,6 +146,8 @@ fn wasm_filter(name: &str, configuration: &Value, form: Form) -> Result<Value> {
                 "name": name,
                 "root_id": name,
                 "failure_policy": "FAIL_RELOAD",
+                // Where a signature covers the body, the request is held until it has been read.
+                "allow_on_headers_stop_iteration": matches!(name, "auth" | "suite"),
                 "vm_config": {
                     "vm_id": format!("tidegate.{name}"),
                     "runtime": "envoy.wasm.runtime.v8",

@@ -306,6 +306,18 @@ impl Decode for String {
     }
 }
 
+/// Any object, as it stands: for what is handed on and not looked at here.
+impl Decode for serde_json::Map<String, serde_json::Value> {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        // Reports members that stand twice.
+        cursor.object()?;
+        match cursor.value.into() {
+            serde_json::Value::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+}
+
 impl<T: Decode> Decode for Vec<T> {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         // Every element is decoded, also after a bad one: all errors at once.

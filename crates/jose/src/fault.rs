@@ -39,9 +39,11 @@ pub enum Fault {
     NotYet,
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
+impl Fault {
+    /// The text.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
             Self::TooLong => "the token is too long",
             Self::Encoding => "the token is not three parts of base64url",
             Self::Header => "the header is not a JSON object without duplicate members",
@@ -58,7 +60,13 @@ impl fmt::Display for Fault {
             Self::Audience => "the audience is another",
             Self::Expired => "the token has expired",
             Self::NotYet => "the token is not valid yet",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.text())
     }
 }
 
