@@ -175,6 +175,6 @@ fn a_bad_configuration_is_refused_with_every_error_and_no_secret() {
     ));
     assert_eq!(
         refused,
-        "providers.p.api_key.keys[0].sha256: expected the digest of a key, found that of an empty text"
+        "providers.p.api_key.keys[0].sha256: expected the digest of a secret, found that of an empty text"
     );
 }
