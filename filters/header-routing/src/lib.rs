@@ -24,5 +24,5 @@ pub use explain::{Explanation, RuleExplanation, Verdict, explain};
 pub use filter::HeaderRouting;
 pub use warnings::warnings;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "module"))]
 tidegate_proxy_host::export_filter!(HeaderRouting);

@@ -84,10 +84,7 @@ fn those_without_a_key_get_a_cookie_that_keeps_their_arm() {
     assert_eq!(outcome.upstream("x-route").concat(), first);
     assert!(exchange.response(&[]).iter().all(|(name, _)| name != "set-cookie"), "once is enough");
     let (_, mut exchange) = worker.send("GET", "/", &[("x-user", b"1")]);
-    assert!(
-        exchange.response(&[]).iter().all(|(name, _)| name != "set-cookie"),
-        "a key needs no cookie"
-    );
+    assert!(exchange.response(&[]).iter().all(|(name, _)| name != "set-cookie"), "a key needs no cookie");
     let (_, mut exchange) = worker.send("GET", "/", &[(":scheme", b"https")]);
     let secure = exchange.response(&[]);
     assert!(secure.iter().any(|(_, value)| value.ends_with(b"; Secure")));
