@@ -5,12 +5,14 @@
 //!
 //! A crate of its own so that it is compiled for speed while what surrounds it is compiled for size.
 
+mod advance;
 mod concurrency;
 mod gcra;
 mod state;
 mod table;
 
+pub use advance::Advance;
 pub use concurrency::{Concurrency, Lease, Leases};
 pub use gcra::{MOST_DEBT, Rate, Unusable, Wait};
 pub use state::{Ask, Cost, MOST_QUOTAS, Refusal, Rules, State, Unit, Verdict};
-pub use table::{KeyDigest, PREFIX, Step, Table};
+pub use table::{KeyDigest, PREFIX, Table};

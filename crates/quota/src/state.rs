@@ -59,6 +59,16 @@ pub enum Verdict {
     Refused(State, Refusal),
 }
 
+impl Verdict {
+    /// The state afterwards.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self {
+            Self::Admitted(state, _) | Self::Refused(state, _) => *state,
+        }
+    }
+}
+
 /// Why a request may not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Refusal {
@@ -132,6 +142,16 @@ impl Rules {
             };
             if cost > 0 {
                 *arrival = rate.charge(*arrival, now, cost);
+            }
+        }
+        state
+    }
+
+    /// Puts back what was taken for so many requests and not used.
+    pub fn credit(&self, mut state: State, requests: u64) -> State {
+        for ((unit, rate), arrival) in self.rates.iter().zip(&mut state.arrivals) {
+            if *unit == Unit::Requests {
+                *arrival = rate.credit(*arrival, requests);
             }
         }
         state
