@@ -34,6 +34,8 @@ pub fn with_filters(filters: &[(&str, &Value)], upstreams: &Upstreams, form: For
         "stat_prefix": "ingress",
         // Without it Envoy takes `source.address` from the X-Forwarded-For that a client sent.
         "use_remote_address": true,
+        // Envoy itself would take the header away: whether it is believed is auth's decision here.
+        "forward_client_cert_details": "ALWAYS_FORWARD_ONLY",
         "common_http_protocol_options": {"max_headers_count": 2000},
         "http_filters": http_filters,
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [

@@ -29,7 +29,7 @@ enum ClaimCheck {
 enum Other {
     /// In a header, which must stand once.
     Header(HeaderName),
-    /// In the path: what the template's only capture takes.
+    /// In the path: what the template's first capture takes.
     Path(Template),
 }
 
@@ -114,9 +114,9 @@ impl Decode for Other {
             return variant.cursor.decode().map(Self::Header);
         }
         let template: Template = variant.cursor.decode()?;
-        match template.names().count() {
-            1 => Some(Self::Path(template)),
-            _ => variant.cursor.expected("a template with one capture"),
+        if template.names().next().is_none() {
+            return variant.cursor.expected("a template with a capture such as \"{id}\"");
         }
+        Some(Self::Path(template))
     }
 }
