@@ -84,6 +84,10 @@ fn after_prefix<'v>(value: &'v [u8], prefix: &str) -> Option<&'v [u8]> {
     if !prefix.ends_with(' ') {
         return value.strip_prefix(prefix.as_bytes());
     }
+    // A scheme alone is a credential too, and a bad one: Envoy takes the blank behind it away.
+    if value.eq_ignore_ascii_case(prefix.trim_ascii_end().as_bytes()) {
+        return Some(b"");
+    }
     let (start, rest) = value.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix.as_bytes()).then(|| rest.trim_ascii_start())
 }
@@ -172,7 +176,7 @@ mod tests {
     fn a_scheme_has_no_case_and_a_prefix_has() {
         assert_eq!(after_prefix(b"bEARER  x", "Bearer "), Some(b"x".as_slice()));
         assert_eq!(after_prefix(b"Bearerx", "Bearer "), None);
-        assert_eq!(after_prefix(b"Bearer", "Bearer "), None);
+        assert_eq!(after_prefix(b"Bearer", "Bearer "), Some(b"".as_slice()));
         assert_eq!(after_prefix(b"sha256=x", "sha256="), Some(b"x".as_slice()));
         assert_eq!(after_prefix(b"SHA256=x", "sha256="), None);
     }
