@@ -9,6 +9,7 @@ mod envoy;
 mod go;
 mod linker;
 mod node;
+mod oidc;
 mod pip;
 mod redis;
 mod rust_src;
