@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "tier2/auth/mod.rs"]
+mod auth;
 #[path = "tier2/auth_vectors.rs"]
 mod auth_vectors;
 #[path = "tier2/bootstraps.rs"]
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(scenarios::trials());
+    trials.extend(auth::trials());
     trials.extend(auth_vectors::trials());
     trials.extend(bootstraps::trials());
     trials.extend(callouts::trials());

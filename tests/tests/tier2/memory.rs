@@ -71,7 +71,7 @@ fn send_keys(envoy: &Envoy, from: u64, to: u64) -> Result<(), Failed> {
 }
 
 /// What the kernel says: V8's memory is not in Envoy's own count.
-fn resident_kib(envoy: &Envoy) -> Result<u64, Failed> {
+pub(crate) fn resident_kib(envoy: &Envoy) -> Result<u64, Failed> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", envoy.pid()))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
