@@ -8,6 +8,8 @@ use libtest_mimic::{Arguments, Trial};
 mod auth;
 #[path = "tier2/auth_vectors.rs"]
 mod auth_vectors;
+#[path = "tier2/bench.rs"]
+mod bench;
 #[path = "tier2/bootstraps.rs"]
 mod bootstraps;
 #[path = "tier2/callouts.rs"]
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
     trials.extend(scenarios::trials());
     trials.extend(auth::trials());
     trials.extend(auth_vectors::trials());
+    trials.extend(bench::trials());
     trials.extend(bootstraps::trials());
     trials.extend(callouts::trials());
     trials.extend(demonstration::trials());

@@ -34,7 +34,8 @@ impl<'a> Cursor<'a> {
 
     /// Reports that something else was expected here; the found value is quoted.
     pub fn expected<T>(&self, expected: impl fmt::Display) -> Option<T> {
-        self.expected_found(expected, self.value.describe())
+        self.report(&expected, &self.value.describe());
+        None
     }
 
     /// Reports that something else was expected here, without quoting what was found: it may be a secret pasted into
@@ -49,7 +50,7 @@ impl<'a> Cursor<'a> {
 
     /// Reports that something else was expected here, with a description of what was found.
     pub fn expected_found<T>(&self, expected: impl fmt::Display, found: impl fmt::Display) -> Option<T> {
-        self.report.add(Error::new(&self.to_string(), &expected.to_string(), &found.to_string()));
+        self.report(&expected, &found);
         None
     }
 
@@ -57,6 +58,13 @@ impl<'a> Cursor<'a> {
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<Vec<u8>> {
         self.report.variable(name)
+    }
+
+    /// One instance for all kinds of texts, and all errors are rare.
+    #[cold]
+    #[inline(never)]
+    fn report(&self, expected: &dyn fmt::Display, found: &dyn fmt::Display) {
+        self.report.add(Error::new(&self.to_string(), &expected.to_string(), &found.to_string()));
     }
 
     /// Decodes the value here as a `T`.
@@ -330,8 +338,15 @@ impl Decode for serde_json::Map<String, serde_json::Value> {
 
 impl<T: Decode> Decode for Vec<T> {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        let mut list = Vec::new();
+        let mut complete = true;
         // Every element is decoded, also after a bad one: all errors at once.
-        let decoded: Vec<Option<T>> = cursor.elements()?.map(Cursor::decode).collect();
-        decoded.into_iter().collect()
+        for element in cursor.elements()? {
+            match T::decode(element) {
+                Some(decoded) => list.push(decoded),
+                None => complete = false,
+            }
+        }
+        complete.then_some(list)
     }
 }

@@ -140,6 +140,19 @@ impl Headers {
         self.block.iter()
     }
 
+    /// All headers, pseudo-headers among them, as the next hop will see them.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let replaces =
+            |edit: &Edit<'_>, name: &[u8]| edit.kind != EditKind::Append && edit.name.as_bytes() == name;
+        let received =
+            self.block.iter().filter(move |(name, _)| !self.edits.iter().any(|edit| replaces(&edit, name)));
+        let edited = self.edits.iter().enumerate().filter(move |(index, edit)| {
+            let mut later = self.edits.iter().skip(index + 1);
+            edit.kind != EditKind::Remove && !later.any(|later| replaces(&later, edit.name.as_bytes()))
+        });
+        received.chain(edited.map(|(_, edit)| (edit.name.as_bytes(), edit.value)))
+    }
+
     /// Puts `value` in the place of all values of `name`. Does nothing if it is the only value already.
     pub fn set(&mut self, name: &HeaderName, value: &HeaderValue) {
         let needless = self.known && self.values(name.as_str()).eq([value.as_bytes()]);

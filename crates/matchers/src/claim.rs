@@ -11,22 +11,22 @@ use crate::text::{TextMatch, range_bounds};
 /// `name` descends by dots (`realm.roles`). The values of a claim that is a list are its elements, as `aud` may be one
 /// or several (RFC 7519 section 4.1.3); any other claim has one value, and null is none. Types count: `exact: 3` is
 /// not `"3"`. `contains` means membership of a list, so a claim that is a string never satisfies it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ClaimMatch {
-    name: String,
-    condition: ClaimCondition,
+    pub(crate) name: String,
+    pub(crate) condition: ClaimCondition,
 }
 
-#[derive(Debug, Clone)]
-enum ClaimCondition {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ClaimCondition {
     Present(bool),
     Contains(Scalar),
     Values { test: Test, all: bool },
 }
 
 /// A condition on one value.
-#[derive(Debug, Clone)]
-enum Test {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Test {
     In(Vec<Scalar>),
     Text(TextMatch),
     /// An integer within bounds, both inclusive.
@@ -34,14 +34,15 @@ enum Test {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Scalar {
+pub(crate) enum Scalar {
     Text(String),
     Integer(i64),
     Bool(bool),
 }
 
 impl ClaimMatch {
-    const KEYS: [&'static str; 7] = ["exact", "prefix", "suffix", "contains", "in", "range", "present"];
+    const KEYS: [&'static str; 8] =
+        ["exact", "prefix", "suffix", "contains", "regex", "in", "range", "present"];
 
     /// Whether the claims satisfy the condition.
     #[must_use]
@@ -99,7 +100,7 @@ impl Scalar {
 }
 
 /// A number that is whole, however it was written: `3` and `3.0` are one (RFC 8259 section 6).
-fn integer(value: &Value) -> Option<i64> {
+pub(crate) fn integer(value: &Value) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     value.as_i64().or_else(|| {
         let number = value.as_f64().filter(|number| number.trunc() == *number && number.abs() <= EXACT)?;
@@ -181,6 +182,7 @@ mod tests {
             (r#""in": ["user", true]"#, &["list", "yes", "mixed"]),
             (r#""prefix": "adm""#, &["text", "list", "same", "mixed", "in.side"]),
             (r#""suffix": "user""#, &["list"]),
+            (r#""regex": "us.*""#, &["list"]),
             (r#""range": {"gte": 3, "lt": 4}"#, &["three", "double", "mixed"]),
             // Membership: a string is never searched for a part.
             (r#""contains": "admin""#, &["list", "same", "mixed"]),
@@ -216,7 +218,7 @@ mod tests {
             ),
             (
                 r#"{"name": "a"}"#,
-                "configuration: expected one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"in\", \"range\", \"present\", found none of them",
+                "configuration: expected one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\", \"in\", \"range\", \"present\", found none of them",
             ),
         ] {
             assert_eq!(claim(text).unwrap_err(), error.replacen("configuration.", "", 1));

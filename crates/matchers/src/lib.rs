@@ -4,24 +4,29 @@
 //! A request has one path, so a *list* of `paths`, `hosts`, `methods`, `cidrs` or `principals` means any of them; it has
 //! many headers, so a list of `headers`, `query`, `cookies` or `claims` means all of them. Absent means everything.
 
+mod bytemap;
 mod claim;
 mod conditions;
 mod facts;
 mod field;
 mod host;
+mod index;
 mod path;
 mod readings;
+mod regex;
 mod source;
 mod status;
 mod template;
 mod text;
 
 pub use claim::ClaimMatch;
-pub use conditions::{Conditions, Scope};
+pub use conditions::{Conditions, Scope, Unmet};
 pub use facts::Facts;
-pub use field::{cookie_values, query_values};
+pub use field::{cookie_pairs, cookie_values, query_pairs, query_values};
+pub use index::{RuleIndex, Shadow};
 pub use path::{is_ambiguous, normalise};
 pub use readings::readings;
+pub use regex::{Regex, RegexError};
 pub use source::ClientAddress;
 pub use status::StatusMatch;
 pub use template::{Captures, Template, TemplateError, TemplateSet};
