@@ -15,13 +15,14 @@ use crate::identity::Verdict;
 use crate::jwt::{Fetched, Jwt};
 use crate::provider::{Counters, Method, Provider};
 use crate::reply;
-use crate::selection::{Selection, View};
+use crate::selection::{Selection, Selector, View};
 
 /// The auth filter.
 pub struct Auth {
     pub(crate) providers: Vec<Provider>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) client_address: ClientAddress,
+    selector: Selector,
     default_allow: bool,
     forwarding: Forwarding,
     ambiguous_paths: AmbiguousPaths,
@@ -77,6 +78,7 @@ impl Filter for Auth {
                 .collect(),
             forwarding: Forwarding::new(config.forward, &config.providers),
             providers: config.providers,
+            selector: Selector::new(&config.rules),
             rules: config.rules,
             default_allow: config.default_allow,
             client_address: config.client_address,
@@ -169,7 +171,7 @@ impl Auth {
             count(self.ambiguous, host);
             return Flow::Reply(reply::ambiguous_path(exchange));
         };
-        let selection = Selection::of(&self.rules, &view);
+        let selection = self.selector.select(&self.rules, &view);
         if let Some(index) = selection.denying {
             return self.refuse(Some(index), &Refusal::Forbidden(Vec::new()), exchange, host);
         }
