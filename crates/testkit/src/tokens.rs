@@ -33,8 +33,8 @@ impl SigningKey {
             Self::Rsa => json!({"kty": "RSA", "kid": kid, "n": N, "e": "AQAB"}),
             Self::P256(_) => {
                 let point = self.p256().verifying_key().to_sec1_point(false);
-                let point = point.as_bytes();
-                let (x, y) = (&point[1..33], &point[33..]);
+                // Behind the byte that says "uncompressed".
+                let (x, y) = point.as_bytes().split_at(1).1.split_at(32);
                 json!({"kty": "EC", "kid": kid, "crv": "P-256", "x": encoded(x), "y": encoded(y)})
             }
             Self::Ed25519(seed) => {

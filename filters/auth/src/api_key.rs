@@ -62,10 +62,8 @@ impl Decode for ApiKeys {
         let from = object.require("from").and_then(Cursor::non_empty_list);
         let keys = object.require("keys").and_then(|cursor| {
             let keys: Vec<Key> = cursor.non_empty_list()?;
-            let shared = keys
-                .iter()
-                .enumerate()
-                .find(|(index, key)| keys.iter().take(*index).any(|earlier| earlier.sha256 == key.sha256));
+            let mut seen = std::collections::BTreeSet::new();
+            let shared = keys.iter().enumerate().find(|(_, key)| !seen.insert(*key.sha256.as_bytes()));
             match shared {
                 // One key, two callers: which it is would depend on the order of the list.
                 Some((index, key)) => cursor.expected_found(

@@ -38,6 +38,14 @@ pub(crate) enum Outcome {
     Refused(Refusal),
 }
 
+/// What the selected rules come to.
+pub(crate) struct Judged {
+    /// What each rule in shadow mode would do, by its index.
+    pub(crate) shadows: Vec<(usize, Outcome)>,
+    /// What the rule that decides does, if there is one.
+    pub(crate) outcome: Option<Outcome>,
+}
+
 /// How a request is refused.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Refusal {
@@ -89,11 +97,7 @@ impl<'a, 'f> Evaluation<'a, 'f> {
 
     /// What the selected rules come to: first those in shadow mode, to be counted, then the one that decides. `Err`: what
     /// has to be waited for.
-    pub(crate) fn run(
-        &mut self,
-        selection: &Selection,
-        stream: &mut Stream,
-    ) -> Result<(Vec<(usize, Outcome)>, Option<Outcome>), Flow> {
+    pub(crate) fn run(&mut self, selection: &Selection, stream: &mut Stream) -> Result<Judged, Flow> {
         let mut shadows = Vec::new();
         for index in &selection.shadows {
             if let Some(rule) = self.auth.rules.get(*index) {
@@ -101,9 +105,9 @@ impl<'a, 'f> Evaluation<'a, 'f> {
             }
         }
         let Some(rule) = selection.deciding.and_then(|index| self.auth.rules.get(index)) else {
-            return Ok((shadows, None));
+            return Ok(Judged { shadows, outcome: None });
         };
-        Ok((shadows, Some(self.rule(rule, stream)?)))
+        Ok(Judged { shadows, outcome: Some(self.rule(rule, stream)?) })
     }
 
     /// Whether a rule that denies some denies this one.

@@ -113,7 +113,7 @@ impl External {
         host: &dyn Host,
         addresses: ClientAddress,
         now: Timestamp,
-    ) -> Result<Verdict, Asked> {
+    ) -> Result<Verdict, Box<Asked>> {
         let question = self.question(exchange, host, addresses);
         let digest = self.remembered.as_ref().and_then(|remembered| {
             remembered.digester.borrow().as_ref().map(|digester| digester.digest(question.parts()))
@@ -129,7 +129,7 @@ impl External {
             Service::Http(http) => http.callout(&question, self.timeout),
             Service::Grpc(grpc) => grpc.callout(&question, self.timeout),
         };
-        Err(Asked { callout, digest })
+        Err(Box::new(Asked { callout, digest }))
     }
 
     /// What the answer means. Only an answer that was one is remembered.

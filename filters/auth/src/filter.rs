@@ -9,7 +9,7 @@ use tidegate_filter_api::{
 use tidegate_matchers::{ClientAddress, is_ambiguous};
 
 use crate::config::{Action, AmbiguousPaths, Config, Rule};
-use crate::evaluation::{Evaluation, Outcome, Refusal, Stream};
+use crate::evaluation::{Evaluation, Judged, Outcome, Refusal, Stream};
 use crate::forward::Forwarding;
 use crate::identity::Verdict;
 use crate::jwt::{Fetched, Jwt};
@@ -22,7 +22,7 @@ pub struct Auth {
     pub(crate) providers: Vec<Provider>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) client_address: ClientAddress,
-    selector: Selector,
+    selector: Box<Selector>,
     default_allow: bool,
     forwarding: Forwarding,
     ambiguous_paths: AmbiguousPaths,
@@ -78,7 +78,7 @@ impl Filter for Auth {
                 .collect(),
             forwarding: Forwarding::new(config.forward, &config.providers),
             providers: config.providers,
-            selector: Selector::new(&config.rules),
+            selector: Box::new(Selector::new(&config.rules)),
             rules: config.rules,
             default_allow: config.default_allow,
             client_address: config.client_address,
@@ -216,7 +216,7 @@ impl Auth {
         host: &dyn Host,
     ) -> Result<(Option<Outcome>, Option<usize>), Flow> {
         let mut evaluation = Evaluation::new(self, exchange, host, view.all());
-        let (shadows, outcome) = evaluation.run(selection, stream)?;
+        let Judged { shadows, outcome } = evaluation.run(selection, stream)?;
         let identity = match &outcome {
             Some(Outcome::Allowed(identity)) => identity.as_ref(),
             _ => None,

@@ -42,7 +42,7 @@ pub(super) fn prepare() -> Result<PathBuf> {
 /// The one that is there already, if it is made of our files still.
 pub(super) fn find() -> Result<Option<PathBuf>> {
     let same = |name: &&str| matches!((fs::read(pins().join(name)), fs::read(folder().join(name))), (Ok(ours), Ok(theirs)) if ours == theirs);
-    Ok((FILES.iter().all(|name| same(&name)) && program().is_file()).then(program))
+    Ok((FILES.iter().all(&same) && program().is_file()).then(program))
 }
 
 fn folder() -> PathBuf {
