@@ -1,6 +1,6 @@
 //! JSON Web Tokens, keys and signatures (RFC 7515, 7517, 7518, 7519, 8037), strictly (RFC 8725).
 //!
-//! [`Token`] is a token taken apart, [`KeySet`] the keys of an issuer, [`verify`] the question whether one fits the other,
+//! [`Token`] is a token taken apart, [`KeySet`] the keys of an issuer, [`verify()`] the question whether one fits the other,
 //! and [`Validation`] what the claims must say. Signatures are verified by the host's cryptography where a [`Crypto`] offers
 //! it, in pure Rust where it does not.
 //!

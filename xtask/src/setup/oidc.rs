@@ -41,7 +41,11 @@ pub(super) fn prepare() -> Result<PathBuf> {
 
 /// The one that is there already, if it is made of our files still.
 pub(super) fn find() -> Result<Option<PathBuf>> {
-    let same = |name: &&str| matches!((fs::read(pins().join(name)), fs::read(folder().join(name))), (Ok(ours), Ok(theirs)) if ours == theirs);
+    let read = |folder: PathBuf, name: &str| fs::read(folder.join(name)).ok();
+    let same = |name: &&str| {
+        let (ours, theirs) = (read(pins(), name), read(folder(), name));
+        ours.is_some() && ours == theirs
+    };
     Ok((FILES.iter().all(&same) && program().is_file()).then(program))
 }
 
