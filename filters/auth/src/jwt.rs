@@ -28,6 +28,8 @@ pub(crate) struct Jwt {
     keys: Keys,
     /// Tokens that were verified.
     verified: Bounded<Verified>,
+    /// Whether any are to be remembered.
+    remembers: bool,
     digester: RefCell<Option<Digester>>,
     /// Whether the host offers its cryptography, as far as is known.
     host_verifies: Cell<bool>,
@@ -61,7 +63,7 @@ enum Outcome {
 impl Jwt {
     /// Takes what only the host has.
     pub(crate) fn start(&self, host: &dyn Host) {
-        *self.digester.borrow_mut() = Digester::new(host);
+        *self.digester.borrow_mut() = if self.remembers { Digester::new(host) } else { None };
     }
 
     /// The keys that are fetched, if they are.
@@ -209,7 +211,7 @@ impl Decode for Jwt {
         let principal_claim = object.get("principal_claim").map_or(Some("sub".to_owned()), text);
         let remembered = object.get("cache").map_or(Some(REMEMBERED), |cursor| {
             let mut cache = cursor.object()?;
-            let max = cache.require("max").and_then(|cursor| cursor.integer(1, 1_000_000));
+            let max = cache.require("max").and_then(|cursor| cursor.integer(0, 1_000_000));
             cache.finish();
             max
         });
@@ -248,6 +250,7 @@ impl Decode for Jwt {
             algorithms,
             principal_claim: principal_claim?,
             keys,
+            remembers: remembered? > 0,
             verified: Bounded::new(usize::try_from(remembered?).unwrap_or(1)),
             digester: RefCell::new(None),
             host_verifies: Cell::new(true),
