@@ -85,7 +85,8 @@ pub enum KeyFault {
     Use,
     /// `alg` is unknown or does not go with the key.
     Algorithm,
-    /// RSA below 2048 or above 8192 bits, an even or tiny exponent; a secret shorter than its hash.
+    /// RSA below 2048 or above 8192 bits, an even or tiny exponent, a modulus that can be factored; a secret shorter than
+    /// its hash.
     Weak,
     /// The point is not on the curve.
     Point,

@@ -176,13 +176,34 @@ fn rsa(modulus: Vec<u8>, exponent: Vec<u8>) -> Result<Material, KeyFault> {
     let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
     let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
     // Exponents above 32 bits are refused by other implementations as well; 1 makes a signature of any message.
-    let sound =
-        RSA_BITS.contains(&bits) && odd(modulus) && odd(exponent) && exponent.len() <= 4 && exponent != [1];
+    let sound = RSA_BITS.contains(&bits)
+        && odd(modulus)
+        && odd(exponent)
+        && exponent.len() <= 4
+        && exponent != [1]
+        && !is_roca(modulus);
     if !sound {
         return Err(KeyFault::Weak);
     }
     let spki = der::rsa_key(modulus, exponent);
     Ok(Material::Rsa { modulus: modulus.to_vec(), exponent: exponent.to_vec(), spki })
+}
+
+/// Whether the modulus was made by the library of CVE-2017-15361 (ROCA), whose primes are powers of 65537 modulo many small
+/// primes: such keys can be factored.
+fn is_roca(modulus: &[u8]) -> bool {
+    const PRIMES: [u64; 38] = [
+        3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101,
+        103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+    ];
+    PRIMES.iter().all(|prime| {
+        let rest = modulus.iter().fold(0, |rest, byte| (rest * 256 + u64::from(*byte)) % prime);
+        let mut power = 1;
+        (0..*prime).any(|_| {
+            power = power * 65_537 % prime;
+            power == rest
+        })
+    })
 }
 
 fn without_zeros(number: &[u8]) -> &[u8] {

@@ -25,8 +25,18 @@ pub(crate) const DISAGREEMENTS: [&str; 6] = [
     "373 InvalidCharacterInsertedInPayload",
 ];
 
+/// The vectors for signatures.
 pub(crate) fn cases() -> impl Iterator<Item = Case> {
-    let file: Value = serde_json::from_str(TestName::JsonWebSignature.json_data()).unwrap();
+    read(TestName::JsonWebSignature)
+}
+
+/// The vectors for keys and key sets.
+pub(crate) fn key_cases() -> impl Iterator<Item = Case> {
+    read(TestName::JsonWebKey)
+}
+
+fn read(name: TestName) -> impl Iterator<Item = Case> {
+    let file: Value = serde_json::from_str(name.json_data()).unwrap();
     let mut cases = Vec::new();
     for group in file["testGroups"].as_array().unwrap() {
         // Of a shared secret there is no public half.
@@ -58,9 +68,21 @@ pub(crate) fn keys(json: &str) -> Vec<Key> {
     list.into_iter().filter_map(|jwk| Key::new(&Jwk::from_json(jwk).ok()?).ok()).collect()
 }
 
+/// Whether a token is accepted with the key, or with the key set as if it had been fetched.
+pub(crate) fn accepts_fetched(key: &str, token: &str, crypto: &dyn Crypto) -> bool {
+    if !key.contains("\"keys\"") {
+        return accepts(key, token, crypto);
+    }
+    let Some(keys) = KeySet::parse(key.as_bytes()) else { return false };
+    accepted(&keys, token, crypto)
+}
+
 /// Whether a token is accepted with these keys.
 pub(crate) fn accepts(key: &str, token: &str, crypto: &dyn Crypto) -> bool {
-    let keys = KeySet::new(keys(key));
+    accepted(&KeySet::new(keys(key)), token, crypto)
+}
+
+fn accepted(keys: &KeySet, token: &str, crypto: &dyn Crypto) -> bool {
     let Ok(token) = Token::parse(token.as_bytes()) else { return false };
     let algorithm = token.header().algorithm;
     keys.candidates(token.header())
