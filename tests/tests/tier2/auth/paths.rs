@@ -12,6 +12,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("auth::paths::a_request_without_a_path", without_a_path),
         Trial::test("auth::paths::behind_a_filter_that_routes", behind_routing),
         Trial::test("auth::paths::addresses_by_trusted_hops", trusted_hops),
+        Trial::test("auth::paths::what_auth_knows_later_filters_know", later_filters),
     ]
 }
 
@@ -146,4 +147,34 @@ fn trusted_hops() -> Result<(), Failed> {
         site.expect(forwarded, expected, "/", &[("x-forwarded-for", forwarded)])?;
     }
     site.expect("nobody in front", 403, "/", &[])
+}
+
+/// Principal and claims go on as filter state: a client's headers name nobody.
+fn later_filters() -> Result<(), Failed> {
+    let keys = json!([{"id": "acme", "sha256": ACME, "claims": {"plan": {"tier": "gold"}}}]);
+    let auth = json!({
+        "providers": {"partners": {"api_key": {"from": [{"header": "x-api-key"}], "keys": keys}}},
+        "rules": [{"name": "all", "require": {"provider": "partners", "allow_missing": true}}],
+        "forward": {"principal_header": "x-auth-subject"},
+    });
+    let routing = json!({"rules": [
+        {"name": "gold", "match": {"principals": [{"exact": "acme"}], "claims": [{"name": "plan.tier", "exact": "gold"}]}, "route": "beta"}],
+        "default": {"route": "stable"}, "route_header": "x-tidegate-route"});
+    let site = Site::start_with(&[("auth", &auth), ("header-routing", &routing)], &[], 2, |_| ())?;
+    let forged = [("x-auth-subject", "acme"), ("tg.principal", "acme"), ("wasm.tg.claims", "{}")];
+    for (what, headers, expected) in [
+        ("known", &[("x-api-key", "acme-key-1")][..], "beta"),
+        ("nobody", &[], "stable"),
+        ("forged", &forged, "stable"),
+    ] {
+        let response = site.send("/", headers)?;
+        if response.reached.as_deref() != Some(expected) {
+            return Err(format!(
+                "{what}: expected {expected}, seen {} {:?}",
+                response.status, response.reached
+            )
+            .into());
+        }
+    }
+    Ok(())
 }
