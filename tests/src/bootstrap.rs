@@ -59,8 +59,13 @@ pub fn with_filters(filters: &[(&str, &Value)], upstreams: &Upstreams, form: For
 
 /// Reads a bootstrap written by hand, in YAML or JSON.
 pub fn read(file: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    serde_saphyr::from_str(&text).with_context(|| format!("reading {}", file.display()))
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let bootstrap: Value = serde_saphyr::from_str(&text)
+        .with_context(|| format!("{} is neither YAML nor JSON", file.display()))?;
+    if !bootstrap.is_object() {
+        bail!("{} is no Envoy bootstrap, which is a mapping with static_resources and so on", file.display());
+    }
+    Ok(bootstrap)
 }
 
 /// Makes a bootstrap of `envoy-config/` fit: ports of the kernel's choice, the clusters `stable` and `beta` at the
@@ -105,8 +110,8 @@ pub fn set_environment(bootstrap: &mut Value, variables: &BTreeMap<String, Strin
 
 /// Clusters named `stable` and `beta` get the upstreams as their endpoints.
 pub fn use_upstreams(bootstrap: &mut Value, upstreams: &Upstreams) -> Result<()> {
-    let clusters =
-        bootstrap["static_resources"]["clusters"].as_array_mut().context("the bootstrap has no clusters")?;
+    let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+    let clusters = clusters.context("the bootstrap has no clusters")?;
     for cluster in clusters {
         let place = match cluster["name"].as_str() {
             Some("stable") => upstreams.stable,

@@ -53,7 +53,9 @@ impl Envoy {
 
     fn read_listeners(&self) -> Result<Vec<(String, SocketAddr)>> {
         let listing: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
-        let statuses = listing["listener_statuses"].as_array().context("Envoy lists no listeners")?;
+        let statuses = listing["listener_statuses"]
+            .as_array()
+            .context("it has no listener, so nobody could send it a request")?;
         let address = |status: &Value| {
             let socket = &status["local_address"]["socket_address"];
             let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
@@ -64,7 +66,7 @@ impl Envoy {
         };
         let listeners: Vec<_> = statuses.iter().filter_map(address).collect();
         if listeners.is_empty() {
-            bail!("Envoy has no listener:\n{}", self.log());
+            bail!("it listens on no TCP address, so nobody could send it a request");
         }
         Ok(listeners)
     }
@@ -87,6 +89,13 @@ impl Envoy {
         self.program.pid()
     }
 
+    /// The memory that the process holds, as the kernel counts it: V8's is not in Envoy's own count.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        Ok(line.context("no VmRSS")?.trim().trim_end_matches(" kB").parse()?)
+    }
+
     /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
         self.program.is_alive()
@@ -103,7 +112,16 @@ impl Envoy {
 
     /// All counters and gauges.
     pub fn stats(&self) -> Result<Vec<(String, u64)>> {
-        let text = self.admin_get("/stats")?;
+        self.stats_at("/stats")
+    }
+
+    /// The counters and gauges whose names begin with `prefix`: for who asks often.
+    pub fn stats_below(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        self.stats_at(&format!("/stats?filter=^{}", prefix.replace('.', "\\.")))
+    }
+
+    fn stats_at(&self, path: &str) -> Result<Vec<(String, u64)>> {
+        let text = self.admin_get(path)?;
         let parsed = text.lines().filter_map(|line| {
             // A name may hold a colon; a histogram's value is no number.
             let (name, value) = line.rsplit_once(": ")?;

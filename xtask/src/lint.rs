@@ -84,7 +84,7 @@ fn format() -> Findings {
 }
 
 fn clippy() -> Findings {
-    let words = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"];
+    let words = ["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     tool(workspace::cargo().args(words), "")
 }
 
@@ -98,7 +98,7 @@ fn clippy_wasm() -> Findings {
         return Ok(Vec::new());
     }
     let mut command = wasm_std.cargo("clippy")?;
-    command.args(["--lib", "--quiet"]);
+    command.args(["--lib"]);
     for package in workspace::members()? {
         if package.module().is_some() || package.name == "tidegate-proxy-host" {
             command.args(["--package", &package.name]);
@@ -109,7 +109,7 @@ fn clippy_wasm() -> Findings {
 
 fn doc() -> Findings {
     let mut command = workspace::cargo();
-    command.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+    command.args(["doc", "--workspace", "--no-deps", "--document-private-items"]);
     tool(command.env("RUSTDOCFLAGS", "--deny warnings"), "")
 }
 

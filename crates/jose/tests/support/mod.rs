@@ -1,5 +1,6 @@
 //! Vectors as cases. Shared with the tests in real Envoys.
 #![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "vectors that cannot be read fail the test")]
 
 pub(crate) mod jose;
 pub(crate) mod primitives;

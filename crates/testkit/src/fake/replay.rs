@@ -1,7 +1,6 @@
 //! Scenario files on the fake host: the same that real Envoys replay.
 
 use std::cell::RefCell;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use serde_json::Value;
 use tidegate_filter_api::{Filter, Property};
 use tidegate_proxy_host::pipeline::Plugin;
 
-use super::{FakeHost, Outcome, Pairs, Worker};
+use super::{FakeHost, Outcome, Pairs, Worker, files};
 use crate::scenario::{Request, Response, Scenario, Target, refusal, run, shown};
 
 /// Replays every scenario file of a folder under `tests/scenarios` on `F`.
@@ -32,21 +31,17 @@ pub fn replay_folder<F: Filter>(folder: &str) {
 /// As [`replay_folder`].
 pub fn replay_each<F: Filter>(folder: &str, configure: impl Fn(&Scenario) -> Result<Value, String>) {
     capture_log();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios").join(folder);
-    let files = std::fs::read_dir(&path).expect("the folder is there");
-    let mut files: Vec<_> = files.map(|entry| entry.expect("it can be listed").path()).collect();
-    files.sort_unstable();
-    assert!(!files.is_empty(), "no scenario in {}", path.display());
+    let files = files::list(folder).expect("the folder is there");
+    assert!(!files.is_empty(), "no scenario in {folder}");
     let failures: Vec<String> = files.iter().filter_map(|file| replay::<F>(file, &configure).err()).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 fn replay<F: Filter>(
-    file: &Path,
+    name: &str,
     configure: impl Fn(&Scenario) -> Result<Value, String>,
 ) -> Result<(), String> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+    let text = files::read(name)?;
     let scenario = Scenario::parse(&text).map_err(|error| format!("{name}: {error}"))?;
     let configuration = configure(&scenario).map_err(|error| format!("{name}: {error}"))?;
     LOG.with_borrow_mut(String::clear);
@@ -56,8 +51,8 @@ fn replay<F: Filter>(
     }
     let plugin = Plugin::<F>::configure(configuration.to_string().as_bytes(), &*host);
     match (plugin, scenario.refused.is_empty()) {
-        (Ok(plugin), true) => run(&name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) }),
-        (Err(errors), false) => refusal(&name, &scenario, &errors.to_string()),
+        (Ok(plugin), true) => run(name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) }),
+        (Err(errors), false) => refusal(name, &scenario, &errors.to_string()),
         (Ok(_), false) => Err(format!("{name}: a configuration that is to be refused was accepted")),
         (Err(errors), true) => Err(format!("{name}: refused:\n{errors}")),
     }

@@ -249,9 +249,9 @@ fn many_bad_tokens() -> Result<(), Failed> {
         Ok(())
     };
     send_many(0..5_000)?;
-    let warm = crate::memory::resident_kib(&site.envoy)?;
+    let warm = site.envoy.resident_kib()?;
     send_many(5_000..40_000)?;
-    let end = crate::memory::resident_kib(&site.envoy)?;
+    let end = site.envoy.resident_kib()?;
     println!("5,000 bad tokens: {warm} KiB, 40,000: {end} KiB");
     if end > warm + 8 * 1024 {
         return Err(format!("{warm} KiB after 5,000 bad tokens, {end} KiB after 40,000").into());
