@@ -6,6 +6,10 @@ use libtest_mimic::{Arguments, Trial};
 
 #[path = "tier2/all_filters.rs"]
 mod all_filters;
+#[path = "tier2/auth/mod.rs"]
+mod auth;
+#[path = "tier2/auth_vectors.rs"]
+mod auth_vectors;
 #[path = "tier2/bench.rs"]
 mod bench;
 #[path = "tier2/bootstraps.rs"]
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(scenarios::trials());
+    trials.extend(auth::trials());
+    trials.extend(auth_vectors::trials());
     trials.extend(bench::trials());
     trials.extend(bootstraps::trials());
     trials.extend(callouts::trials());

@@ -126,6 +126,25 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
+impl From<&Value> for serde_json::Value {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Integer(value) => i64::try_from(*value)
+                .map(Self::from)
+                .or_else(|_| u64::try_from(*value).map(Self::from))
+                .unwrap_or(Self::Null),
+            Value::Float(value) => Self::from(*value),
+            Value::String(text) => Self::String(text.clone()),
+            Value::List(list) => Self::Array(list.iter().map(Self::from).collect()),
+            Value::Object(members) => {
+                Self::Object(members.iter().map(|(name, value)| (name.clone(), value.into())).collect())
+            }
+        }
+    }
+}
+
 struct ValueVisitor;
 
 impl<'de> Visitor<'de> for ValueVisitor {

@@ -161,6 +161,11 @@ impl Headers {
         }
     }
 
+    /// Puts `path` in the place of `:path`.
+    pub fn set_path(&mut self, path: &HeaderValue) {
+        self.edits.push(EditKind::Set, ":path", path.as_bytes());
+    }
+
     /// Adds `value` behind those that are there.
     pub fn append(&mut self, name: &HeaderName, value: &HeaderValue) {
         self.edits.push(EditKind::Append, name.as_str(), value.as_bytes());

@@ -99,6 +99,10 @@ impl Property {
     pub const REQUEST_DURATION: Self = Self(b"request\0duration");
     /// The name of the plugin's configuration: what tells two plugins of a proxy apart.
     pub const PLUGIN_NAME: Self = Self(b"plugin_name");
+    /// Whether the peer presented a certificate: one byte, 1 if so.
+    pub const PEER_HAS_CERTIFICATE: Self = Self(b"connection\0mtls");
+    /// The first URI among the names of the peer's certificate.
+    pub const PEER_URI: Self = Self(b"connection\0uri_san_peer_certificate");
     /// The principal that `auth` established, as filter state: no client can set it.
     pub const PRINCIPAL: Self = Self(b"tg.principal");
     /// The claims of the principal, a JSON object, as filter state.
@@ -156,6 +160,10 @@ pub trait Host: Clock {
     /// # Errors
     /// If the host has no source of randomness.
     fn random(&self) -> Result<[u8; 16], HostError>;
+
+    /// A variable of the environment that the module was given (`vm_config.environment_variables`): the same in every
+    /// worker.
+    fn variable(&self, name: &str) -> Option<Vec<u8>>;
 
     /// An attribute; `None` if it is not there.
     fn property(&self, property: Property) -> Option<Vec<u8>>;

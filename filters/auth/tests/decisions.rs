@@ -166,7 +166,7 @@ fn a_bad_configuration_is_refused_with_every_error_and_no_secret() {
          providers.p.api_key.keys[0].sha256: expected 64 lower-case hexadecimal digits (printf %s KEY | sha256sum), found 16 characters (not shown)\n\
          rules[0].require: expected the name of a provider: p, found \"q\"\n\
          rules[1]: expected one of \"allow\", \"deny\", \"require\", found none of them\n\
-         rules[2].principals: expected \"principals\" beside \"require\" only, found \"allow\"\n\
+         rules[2].allow: expected \"require\" beside \"principals\" or \"claims\": nobody has them who is not known, found \"allow\"\n\
          rules[3].match.principals: expected one of \"paths\", \"hosts\", \"methods\", \"headers\", \"query\", \"cookies\", \"source\", found an unknown key"
     );
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -175,6 +175,6 @@ fn a_bad_configuration_is_refused_with_every_error_and_no_secret() {
     ));
     assert_eq!(
         refused,
-        "providers.p.api_key.keys[0].sha256: expected the digest of a key, found that of an empty text"
+        "providers.p.api_key.keys[0].sha256: expected the digest of a secret, found that of an empty text"
     );
 }

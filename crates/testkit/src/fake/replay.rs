@@ -46,6 +46,9 @@ fn replay<F: Filter>(
     let configuration = configure(&scenario).map_err(|error| format!("{name}: {error}"))?;
     LOG.with_borrow_mut(String::clear);
     let host = FakeHost::new();
+    for (variable, value) in &scenario.environment {
+        host.set_variable(variable, value.as_bytes());
+    }
     let plugin = Plugin::<F>::configure(configuration.to_string().as_bytes(), &*host);
     match (plugin, scenario.refused.is_empty()) {
         (Ok(plugin), true) => run(name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) }),
