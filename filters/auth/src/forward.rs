@@ -60,7 +60,8 @@ impl Forwarding {
 
     /// Every reserved header has our value or none.
     fn write_headers(&self, identity: Option<&Identity>, request: &mut Headers) {
-        self.remove_lookalikes(request);
+        // A client that writes `x_auth_subject` would name itself.
+        self.reserved.iter().for_each(|header| request.remove_twins(header));
         for header in &self.reserved {
             match self.values(header, identity).as_slice() {
                 [] => request.remove(header),
@@ -83,26 +84,6 @@ impl Forwarding {
             return value.and_then(text).and_then(|text| encoded(text.as_bytes())).into_iter().collect();
         }
         identity.headers.iter().filter(|(name, _)| name == header).map(|(_, value)| value.clone()).collect()
-    }
-
-    /// Many servers take `_` for `-` in names of headers (RFC 3875 section 4.1.18): a client that writes `x_auth_subject`
-    /// would name itself.
-    fn remove_lookalikes(&self, request: &mut Headers) {
-        let lookalike = |name: &[u8]| {
-            name.contains(&b'_')
-                && self.reserved.iter().any(|header| {
-                    let dashed = name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte });
-                    let header = header.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
-                    dashed.eq(header)
-                })
-        };
-        let found: Vec<HeaderName> = request
-            .received()
-            .filter(|(name, _)| lookalike(name))
-            .filter_map(|(name, _)| HeaderName::new(std::str::from_utf8(name).ok()?).ok())
-            .filter(|name| !self.reserved.contains(name))
-            .collect();
-        found.iter().for_each(|name| request.remove(name));
     }
 }
 
