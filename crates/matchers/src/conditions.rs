@@ -75,8 +75,17 @@ impl Conditions {
     /// Whether any condition speaks of the path.
     #[must_use]
     pub fn name_paths(&self) -> bool {
-        let mut parts = self.any.iter().chain(&self.not).chain([&self.all]);
-        parts.any(|part| !part.paths.is_empty())
+        self.parts().any(|part| !part.paths.is_empty())
+    }
+
+    /// Whether any condition speaks of the client's address.
+    #[must_use]
+    pub fn name_sources(&self) -> bool {
+        self.parts().any(|part| !part.cidrs.is_empty())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Match> {
+        self.any.iter().chain(&self.not).chain([&self.all])
     }
 }
 

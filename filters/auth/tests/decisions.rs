@@ -195,3 +195,30 @@ fn a_credential_in_the_wrong_place_is_not_told() {
         assert!(!told.contains("hunter2"), "{told}");
     }
 }
+
+#[test]
+fn an_address_that_cannot_be_told_passes_no_rule_on_addresses() {
+    let auth = worker::<Auth>(
+        r#"{"rules": [{"name": "blocked", "match": {"source": {"cidrs": ["203.0.113.0/24", "2001:db8::/32"]}}, "deny": true},
+                      {"name": "open", "allow": "anyone"}],
+            "client_address": {"trusted_hops": 1}}"#,
+    );
+    for (forwarded, status) in [
+        ("203.0.113.5", 403),
+        ("203.0.113.5:4711", 403),
+        ("[2001:db8::1]:1", 403),
+        ("2001:db8::1", 403),
+        ("unknown", 403),
+        ("203.0.113.5, ", 403),
+        ("198.51.100.1", 200),
+        ("203.0.113.5, 198.51.100.1:80", 200),
+    ] {
+        assert_eq!(
+            auth.get("/", &[("x-forwarded-for", forwarded.as_bytes())]).status(),
+            status,
+            "{forwarded}"
+        );
+    }
+    assert_eq!(auth.get("/", &[]).status(), 403, "no header at all");
+    assert_eq!(auth.host().metric("tidegate.auth.unknown_source"), 3);
+}
