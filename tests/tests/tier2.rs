@@ -30,6 +30,8 @@ mod rate_limit;
 mod readme;
 #[path = "tier2/reload.rs"]
 mod reload;
+#[path = "tier2/routing.rs"]
+mod routing;
 #[path = "tier2/scenarios.rs"]
 mod scenarios;
 
@@ -52,5 +54,6 @@ fn main() -> ExitCode {
     trials.extend(protocols::trials());
     trials.extend(readme::trials());
     trials.extend(reload::trials());
+    trials.extend(routing::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -161,9 +161,20 @@ impl Headers {
         }
     }
 
-    /// Puts `path` in the place of `:path`.
+    /// Puts `path`, with its query, in the place of `:path`.
     pub fn set_path(&mut self, path: &HeaderValue) {
-        self.edits.push(EditKind::Set, ":path", path.as_bytes());
+        self.set_pseudo(":path", path);
+    }
+
+    /// Puts `authority` in the place of `:authority`.
+    pub fn set_authority(&mut self, authority: &HeaderValue) {
+        self.set_pseudo(":authority", authority);
+    }
+
+    fn set_pseudo(&mut self, name: &str, value: &HeaderValue) {
+        if !self.known || self.first(name) != Some(value.as_bytes()) {
+            self.edits.push(EditKind::Set, name, value.as_bytes());
+        }
     }
 
     /// Adds `value` behind those that are there.

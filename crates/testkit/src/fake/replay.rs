@@ -137,7 +137,13 @@ fn answered(upstream: &Pairs, grpc: bool) -> Response {
         headers: values("x-echo-header").filter_map(header).collect(),
         body: values("x-echo-body").next().unwrap_or_default().to_vec(),
         reached: Some(backend(upstream).to_owned()),
-        upstream_headers: upstream.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
+        upstream_headers: upstream
+            .iter()
+            .map(|(name, value)| {
+                let name = if name == ":authority" { "host" } else { name };
+                (name.to_owned(), shown(value))
+            })
+            .collect(),
         grpc_status: grpc.then_some(0),
     }
 }
