@@ -266,6 +266,22 @@ impl<'a> Object<'a> {
         self.get(key).map_or(Some(default), Cursor::decode)
     }
 
+    /// Puts what stands under `key`, if anything does, into `slot`. False after something wrong was reported.
+    ///
+    /// A configuration with many keys is filled in place rather than put together from its parts: with a `?` for each part,
+    /// the code that drops those before it, again and again, is most of the code.
+    pub fn fill<T>(
+        &mut self,
+        key: &'static str,
+        slot: &mut T,
+        decode: impl FnOnce(Cursor<'a>) -> Option<T>,
+    ) -> bool {
+        let Some(cursor) = self.get(key) else { return true };
+        let Some(decoded) = decode(cursor) else { return false };
+        *slot = decoded;
+        true
+    }
+
     /// Exactly one of `keys`; none or several are reported.
     pub fn one_of(&mut self, keys: &[&'static str]) -> Option<Variant<'a>> {
         self.at_most_one_of(keys)?.or_else(|| {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use tidegate_config::{Cursor, Decode, HeaderName};
+use tidegate_filter_api::Exchange;
 
 use crate::text::TextMatch;
 
@@ -21,16 +22,28 @@ pub(crate) enum FieldCondition {
 }
 
 impl FieldMatch {
-    /// Whether the values, every occurrence of them, satisfy the condition.
-    pub(crate) fn matches<V: AsRef<[u8]>>(&self, values: impl Iterator<Item = V>) -> bool {
-        let mut values = values.peekable();
-        match &self.condition {
-            FieldCondition::Present(present) => values.peek().is_some() == *present,
-            FieldCondition::Any(text) => values.any(|value| text.matches(value.as_ref())),
-            // `all` of no values would let an absent header satisfy a condition on its value.
-            FieldCondition::All(text) => {
-                values.peek().is_some() && values.all(|value| text.matches(value.as_ref()))
+    /// Whether the values that `each` visits, every occurrence of them, satisfy the condition.
+    pub(crate) fn matches(&self, each: &dyn Fn(&str, Visit<'_>)) -> bool {
+        let (mut some, mut met, mut unmet) = (false, false, false);
+        each(&self.name, &mut |value| {
+            some = true;
+            match &self.condition {
+                FieldCondition::Present(_) => false,
+                FieldCondition::Any(text) => {
+                    met = text.matches(value);
+                    !met
+                }
+                FieldCondition::All(text) => {
+                    unmet = !text.matches(value);
+                    !unmet
+                }
             }
+        });
+        match &self.condition {
+            FieldCondition::Present(present) => some == *present,
+            FieldCondition::Any(_) => met,
+            // `all` of no values would let an absent header satisfy a condition on its value.
+            FieldCondition::All(_) => some && !unmet,
         }
     }
 
@@ -75,6 +88,25 @@ pub fn request_header(cursor: Cursor<'_>) -> Option<HeaderName> {
             .expected("another header (the host is told by \"hosts\" in conditions, \"host\" elsewhere)");
     }
     Some(name)
+}
+
+/// Looks at a value; whether it wants to see the next. Not a type of its own for each that looks: three kinds of values in
+/// as many places would be as many copies of the code.
+pub type Visit<'v> = &'v mut dyn FnMut(&[u8]) -> bool;
+
+/// Visits every value of header `name`.
+pub fn each_header(exchange: &Exchange, name: &str, visit: Visit<'_>) {
+    let _ = exchange.request().values(name).all(visit);
+}
+
+/// Visits every value of cookie `name`.
+pub fn each_cookie(exchange: &Exchange, name: &str, visit: Visit<'_>) {
+    let _ = cookie_values(exchange.request().values("cookie"), name).all(visit);
+}
+
+/// Visits every value of query parameter `name`.
+pub fn each_query(exchange: &Exchange, name: &str, visit: Visit<'_>) {
+    let _ = query_values(exchange.path(), name).all(|value| visit(&value));
 }
 
 /// Every value of cookie `name` in the values of `cookie` headers (RFC 6265 section 5.4).

@@ -22,7 +22,10 @@ mod text;
 pub use claim::ClaimMatch;
 pub use conditions::{Conditions, Scope, Unmet};
 pub use facts::Facts;
-pub use field::{cookie_pairs, cookie_values, form_decoded, query_pairs, query_values, request_header};
+pub use field::{
+    Visit, cookie_pairs, cookie_values, each_cookie, each_header, each_query, form_decoded, query_pairs,
+    query_values, request_header,
+};
 pub use index::{RuleIndex, Shadow};
 pub use path::{PathCaptures, is_ambiguous, normalise};
 pub use readings::readings;

@@ -5,7 +5,9 @@ use std::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tidegate_config::{Cursor, Decode, HeaderName};
 use tidegate_filter_api::{Host, Property};
-use tidegate_matchers::{ClientAddress, Facts, Template, cookie_values, query_values, request_header};
+use tidegate_matchers::{
+    ClientAddress, Facts, Template, each_cookie, each_header, each_query, request_header,
+};
 
 use crate::table::KeyDigest;
 
@@ -82,15 +84,18 @@ impl KeyPart {
     ) {
         let exchange = facts.exchange();
         match self {
-            Self::Header(name) => {
-                exchange.request().values(name.as_str()).for_each(|value| visit(name.as_str(), value));
-            }
-            Self::Cookie(name) => {
-                cookie_values(exchange.request().values("cookie"), name).for_each(|value| visit(name, value))
-            }
-            Self::Query(name) => {
-                query_values(exchange.path(), name).for_each(|value| visit(name, &value));
-            }
+            Self::Header(name) => each_header(exchange, name.as_str(), &mut |value| {
+                visit(name.as_str(), value);
+                true
+            }),
+            Self::Cookie(name) => each_cookie(exchange, name, &mut |value| {
+                visit(name, value);
+                true
+            }),
+            Self::Query(name) => each_query(exchange, name, &mut |value| {
+                visit(name, value);
+                true
+            }),
             Self::PathTemplate(template) => {
                 if let Some(captures) = template.matches(facts.path()) {
                     for name in template.names() {

@@ -1,6 +1,6 @@
 //! One limit.
 
-use tidegate_config::{Cursor, Decode, Duration, Name, Object};
+use tidegate_config::{Cursor, Decode, Duration, Name};
 use tidegate_matchers::{Conditions, Scope, StatusMatch};
 
 use super::Otherwise;
@@ -62,55 +62,59 @@ impl Decode for Limit {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
         let name = object.required("name");
+        let mut fine = name.is_some();
+        let mut limit = Self {
+            identity: cursor.canonical(),
+            name: name.unwrap_or_default(),
+            conditions: Conditions::default(),
+            key: Vec::new(),
+            quotas: Vec::new(),
+            concurrency: None,
+            cost: Cost::default(),
+            count_when: None,
+            descriptor: None,
+            on_missing: Otherwise::Allow,
+            mode: Mode::Enforce,
+        };
         let conditions = Conditions::from_rule(&mut object, Scope::Request);
-        let key = object.or("key", Vec::new());
-        let quotas = object.get("quotas").map_or(Some(Vec::new()), quotas);
-        let concurrency =
-            object.get("concurrency").map_or(Some(None), |cursor| concurrency(cursor).map(Some));
-        let cost = object.optional("cost");
-        let count_when = count_when(&mut object);
-        let descriptor = object.get("global").map_or(Some(None), descriptor);
-        let on_missing = object.get("on_missing").map_or(Some(Otherwise::Allow), |cursor| {
+        fine &= conditions.is_some();
+        limit.conditions = conditions.unwrap_or_default();
+        fine &= object.fill("key", &mut limit.key, Cursor::decode);
+        fine &= object.fill("quotas", &mut limit.quotas, quotas);
+        fine &= object.fill("concurrency", &mut limit.concurrency, |cursor| concurrency(cursor).map(Some));
+        let mut costs = false;
+        fine &= object.fill("cost", &mut limit.cost, |cursor| {
+            costs = true;
+            cursor.decode()
+        });
+        fine &= object.fill("count_when", &mut limit.count_when, |cursor| count_when(cursor).map(Some));
+        fine &= object.fill("global", &mut limit.descriptor, descriptor);
+        fine &= object.fill("on_missing", &mut limit.on_missing, |cursor| {
             cursor.word(&[("skip", Otherwise::Allow), ("deny", Otherwise::Deny)])
         });
-        let mode = object.get("mode").map_or(Some(Mode::Enforce), |cursor| {
+        fine &= object.fill("mode", &mut limit.mode, |cursor| {
             cursor.word(&[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)])
         });
         object.finish();
-        // At once: with a `?` for each, the code that drops those before it, again and again, would be most of this.
-        let (Some(name), Some(conditions), Some(key), Some(quotas), Some(concurrency)) =
-            (name, conditions, key, quotas, concurrency)
-        else {
-            return None;
+        (fine && limit.makes_sense(&cursor, costs)).then_some(limit)
+    }
+}
+
+impl Limit {
+    /// Whether what stands in it belongs together; says what does not.
+    fn makes_sense(&self, cursor: &Cursor<'_>, costs: bool) -> bool {
+        let global = self.descriptor.is_some();
+        let units = self.quotas.iter().any(|quota| quota.unit == Unit::Units);
+        let (expected, found) = if !global && !self.is_local() {
+            ("\"quotas\", \"concurrency\" or \"global\"", "none of them")
+        } else if costs && !global && !units {
+            ("a quota of \"units\" that \"cost\" is taken from", "none")
+        } else if self.count_when.is_some() && self.quotas.is_empty() && !global {
+            ("\"quotas\" for \"count_when\" to count in", "none")
+        } else {
+            return true;
         };
-        let (Some(cost), Some(count_when), Some(descriptor), Some(on_missing), Some(mode)) =
-            (cost, count_when, descriptor, on_missing, mode)
-        else {
-            return None;
-        };
-        if quotas.is_empty() && concurrency.is_none() && descriptor.is_none() {
-            return cursor.expected_found("\"quotas\", \"concurrency\" or \"global\"", "none of them");
-        }
-        let spends = descriptor.is_some() || quotas.iter().any(|quota| quota.unit == Unit::Units);
-        if cost.is_some() && !spends {
-            return cursor.expected_found("a quota of \"units\" that \"cost\" is taken from", "none");
-        }
-        if count_when.is_some() && quotas.is_empty() && descriptor.is_none() {
-            return cursor.expected_found("\"quotas\" for \"count_when\" to count in", "none");
-        }
-        Some(Self {
-            identity: cursor.canonical(),
-            name,
-            conditions,
-            key,
-            quotas,
-            concurrency,
-            cost: cost.unwrap_or_default(),
-            count_when,
-            descriptor,
-            on_missing,
-            mode,
-        })
+        cursor.expected_found::<()>(expected, found).is_some()
     }
 }
 
@@ -132,12 +136,11 @@ fn concurrency(cursor: Cursor<'_>) -> Option<Concurrency> {
 }
 
 /// `{status: [401, 403]}`
-fn count_when(limit: &mut Object<'_>) -> Option<Option<StatusMatch>> {
-    let Some(cursor) = limit.get("count_when") else { return Some(None) };
+fn count_when(cursor: Cursor<'_>) -> Option<StatusMatch> {
     let mut object = cursor.object()?;
     let status = object.required("status");
     object.finish();
-    status.map(Some)
+    status
 }
 
 /// `true`, `false` or `{generic_key: checkout}`
