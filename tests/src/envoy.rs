@@ -1,7 +1,7 @@
 //! A real Envoy that lives as long as its value.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -144,6 +144,12 @@ impl Envoy {
     #[must_use]
     pub fn log(&self) -> String {
         self.program.log()
+    }
+
+    /// Where it is logged; gone with the value.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.program.log_file()
     }
 }
 

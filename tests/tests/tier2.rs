@@ -24,10 +24,14 @@ mod hostile;
 mod memory;
 #[path = "tier2/protocols.rs"]
 mod protocols;
+#[path = "tier2/rate_limit.rs"]
+mod rate_limit;
 #[path = "tier2/readme.rs"]
 mod readme;
 #[path = "tier2/reload.rs"]
 mod reload;
+#[path = "tier2/routing.rs"]
+mod routing;
 #[path = "tier2/scenarios.rs"]
 mod scenarios;
 
@@ -46,8 +50,10 @@ fn main() -> ExitCode {
     trials.extend(demonstration::trials());
     trials.extend(hostile::trials());
     trials.extend(memory::trials());
+    trials.extend(rate_limit::trials());
     trials.extend(protocols::trials());
     trials.extend(readme::trials());
     trials.extend(reload::trials());
+    trials.extend(routing::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -18,6 +18,8 @@ pub struct Cursor<'a> {
     value: &'a Value,
     path: Path<'a>,
     report: &'a Report<'a>,
+    /// Whether a secret may stand here, or below.
+    secret: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -29,11 +31,21 @@ enum Path<'a> {
 
 impl<'a> Cursor<'a> {
     pub(crate) fn root(value: &'a Value, report: &'a Report<'a>) -> Self {
-        Self { value, path: Path::Root, report }
+        Self { value, path: Path::Root, report, secret: false }
     }
 
-    /// Reports that something else was expected here; the found value is quoted.
+    /// The same place, where a secret may stand: errors here and below quote neither values nor keys that nobody asked
+    /// for. Secrets get into the wrong places.
+    #[must_use]
+    pub fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    /// Reports that something else was expected here; the found value is quoted, unless it may be a secret.
     pub fn expected<T>(&self, expected: impl fmt::Display) -> Option<T> {
+        if self.secret {
+            return self.expected_secret(expected);
+        }
         self.report(&expected, &self.value.describe());
         None
     }
@@ -144,7 +156,7 @@ impl<'a> Cursor<'a> {
         };
         for (index, (key, value)) in members.iter().enumerate() {
             if members.iter().take(index).any(|(earlier, _)| earlier == key) {
-                self.at_key(key, value).expected_found::<()>("each key once", "it twice");
+                self.at_key(self.shown(key), value).expected_found::<()>("each key once", "it twice");
             }
         }
         Some(Object { cursor: self, members, known: Vec::new() })
@@ -158,7 +170,7 @@ impl<'a> Cursor<'a> {
         Some(list.iter().enumerate().map(|(index, value)| Cursor {
             value,
             path: Path::Index(self, index),
-            report: self.report,
+            ..*self
         }))
     }
 
@@ -185,8 +197,13 @@ impl<'a> Cursor<'a> {
         self.decode()
     }
 
+    /// A key that may be a secret itself is not shown.
+    fn shown(&self, key: &'a str) -> &'a str {
+        if self.secret { "(a key)" } else { key }
+    }
+
     fn at_key(&'a self, key: &'a str, value: &'a Value) -> Cursor<'a> {
-        Cursor { value, path: Path::Key(self, key), report: self.report }
+        Cursor { value, path: Path::Key(self, key), ..*self }
     }
 }
 
@@ -249,6 +266,22 @@ impl<'a> Object<'a> {
         self.get(key).map_or(Some(default), Cursor::decode)
     }
 
+    /// Puts what stands under `key`, if anything does, into `slot`. False after something wrong was reported.
+    ///
+    /// A configuration with many keys is filled in place rather than put together from its parts: with a `?` for each part,
+    /// the code that drops those before it, again and again, is most of the code.
+    pub fn fill<T>(
+        &mut self,
+        key: &'static str,
+        slot: &mut T,
+        decode: impl FnOnce(Cursor<'a>) -> Option<T>,
+    ) -> bool {
+        let Some(cursor) = self.get(key) else { return true };
+        let Some(decoded) = decode(cursor) else { return false };
+        *slot = decoded;
+        true
+    }
+
     /// Exactly one of `keys`; none or several are reported.
     pub fn one_of(&mut self, keys: &[&'static str]) -> Option<Variant<'a>> {
         self.at_most_one_of(keys)?.or_else(|| {
@@ -282,7 +315,9 @@ impl<'a> Object<'a> {
         for (key, value) in self.members {
             if !self.known.contains(&key.as_str()) {
                 let expected = one_of(self.known.iter().copied());
-                self.cursor.at_key(key, value).expected_found::<()>(expected, "an unknown key");
+                self.cursor
+                    .at_key(self.cursor.shown(key), value)
+                    .expected_found::<()>(expected, "an unknown key");
             }
         }
     }

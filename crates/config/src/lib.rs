@@ -15,6 +15,7 @@ mod structure;
 mod values;
 
 pub use cursor::{Cursor, Decode, Object, Variant, unique_names};
+pub use document::parse_json;
 pub use error::{Environment, Error, Errors};
 pub use values::{
     Cidr, DigestError, Duration, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue, Name,

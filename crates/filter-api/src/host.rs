@@ -95,6 +95,8 @@ impl Property {
     pub const ROUTE_NAME: Self = Self(b"xds\0route_name");
     /// Status of the response, as a little-endian 64-bit integer; absent if there was none.
     pub const RESPONSE_CODE: Self = Self(b"response\0code");
+    /// Why the response is what it is: `via_upstream`, `cluster_not_found`, `route_not_found`, a filter's own word…
+    pub const RESPONSE_CODE_DETAILS: Self = Self(b"response\0code_details");
     /// Time from the request's start to its end in nanoseconds, as a little-endian 64-bit integer.
     pub const REQUEST_DURATION: Self = Self(b"request\0duration");
     /// The name of the plugin's configuration: what tells two plugins of a proxy apart.
@@ -183,7 +185,7 @@ pub trait Host: Clock {
     /// Adds to a counter or gauge.
     fn add(&self, metric: MetricId, delta: i64);
 
-    /// Records a value in a histogram.
+    /// Records a value in a histogram, or sets a gauge, which has one value for all workers.
     fn record(&self, metric: MetricId, value: u64);
 
     /// Reads response headers, in the response phase only.

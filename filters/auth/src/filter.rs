@@ -31,6 +31,9 @@ pub struct Auth {
     rules_name_paths: bool,
     /// Whether any provider has signatures over bodies.
     signs_bodies: bool,
+    /// Whether any rule speaks of the client's address: where that cannot be told, no rule can be trusted to have looked.
+    rules_name_sources: bool,
+    unknown_source: Option<MetricId>,
     counted_rules: Vec<CountedRule>,
     counted_providers: Vec<Counters>,
     ambiguous: Option<MetricId>,
@@ -75,6 +78,8 @@ impl Filter for Auth {
                 |provider| matches!(&provider.method, Method::SignedRequest(signed) if signed.covers_body()),
             ),
             rules_name_paths: config.rules.iter().any(|rule| rule.conditions.name_paths()),
+            rules_name_sources: config.rules.iter().any(|rule| rule.conditions.name_sources()),
+            unknown_source: define("unknown_source"),
             counted_rules: config.rules.iter().map(counted).collect(),
             counted_providers: config
                 .providers
@@ -176,6 +181,10 @@ impl Auth {
             count(self.ambiguous, host);
             return Flow::Reply(reply::ambiguous_path(exchange));
         };
+        if self.rules_name_sources && view.all().iter().any(|facts| facts.source().is_none()) {
+            count(self.unknown_source, host);
+            return self.refuse(None, &Refusal::Forbidden(Vec::new()), exchange, host);
+        }
         let selection = self.selector.select(&self.rules, &view);
         if let Some(index) = selection.denying {
             return self.refuse(Some(index), &Refusal::Forbidden(Vec::new()), exchange, host);

@@ -61,7 +61,8 @@ impl Forwarding {
 
     /// Every reserved header has our value or none.
     fn write_headers(&self, identity: Option<&Identity>, request: &mut Headers) {
-        self.remove_lookalikes(request);
+        // A client that writes `x_auth_subject` would name itself.
+        self.reserved.iter().for_each(|header| request.remove_twins(header));
         for header in &self.reserved {
             let Some(identity) = identity else {
                 request.remove(header);
@@ -94,26 +95,6 @@ impl Forwarding {
         let (claim, _) = self.forward.claims.iter().find(|(_, other)| other == header)?;
         let text = text(identity.claims.as_ref()?.claims.get(claim)?)?;
         encoded(text.as_bytes()).map(Cow::Owned)
-    }
-
-    /// Many servers take `_` for `-` in names of headers (RFC 3875 section 4.1.18): a client that writes `x_auth_subject`
-    /// would name itself.
-    fn remove_lookalikes(&self, request: &mut Headers) {
-        let lookalike = |name: &[u8]| {
-            name.contains(&b'_')
-                && self.reserved.iter().any(|header| {
-                    let dashed = name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte });
-                    let header = header.as_str().bytes().map(|byte| if byte == b'_' { b'-' } else { byte });
-                    dashed.eq(header)
-                })
-        };
-        let found: Vec<HeaderName> = request
-            .received()
-            .filter(|(name, _)| lookalike(name))
-            .filter_map(|(name, _)| HeaderName::new(std::str::from_utf8(name).ok()?).ok())
-            .filter(|name| !self.reserved.contains(name))
-            .collect();
-        found.iter().for_each(|name| request.remove(name));
     }
 }
 

@@ -67,7 +67,12 @@ impl Provider {
         let variant = object.one_of(&["jwt", "api_key", "basic", "hmac", "mtls", "source", "external"]);
         object.finish();
         let variant = variant?;
-        let (at, called) = (variant.cursor, checked.as_ref());
+        let called = checked.as_ref();
+        let at = match variant.key {
+            // Somebody pastes a credential where its digest belongs, or one level too high.
+            "api_key" | "basic" | "hmac" => variant.cursor.secret(),
+            _ => variant.cursor,
+        };
         let method = match variant.key {
             "jwt" => Jwt::decode(at).map(Box::new).map(Method::Jwt),
             "api_key" => ApiKeys::decode(at).map(Method::ApiKey),

@@ -27,6 +27,13 @@ impl Name {
     }
 }
 
+/// `unnamed`: what stands in a configuration that is being filled until its name has been read.
+impl Default for Name {
+    fn default() -> Self {
+        Self("unnamed".to_owned())
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)

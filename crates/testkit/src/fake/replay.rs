@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tidegate_filter_api::{Filter, Property};
+use tidegate_filter_api::{Filter, LocalReply, Property};
 use tidegate_proxy_host::pipeline::Plugin;
 
 use super::{FakeHost, Outcome, Pairs, Worker, files};
@@ -70,6 +70,10 @@ impl<F: Filter> Target for Worker<F> {
             (":path".to_owned(), request.path.clone()),
             (":authority".to_owned(), request.host.clone().into_bytes()),
         ];
+        if request.grpc {
+            pairs.push(("content-type".to_owned(), b"application/grpc".to_vec()));
+            pairs.push(("te".to_owned(), b"trailers".to_vec()));
+        }
         pairs.extend(headers);
         // Envoy chooses a route before the filters, and again when they ask it to.
         self.host.set(Property::ROUTE_NAME, backend(&pairs).as_bytes());
@@ -87,18 +91,7 @@ impl<F: Filter> Target for Worker<F> {
                 self.host.set(Property::ROUTE_NAME, backend(&upstream).as_bytes());
                 answered(&upstream, request.grpc)
             }
-            Outcome::Replied(reply) => Response {
-                // To a gRPC request Envoy sends a local reply as a status in the headers.
-                status: if request.grpc { 200 } else { reply.status },
-                headers: reply
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-                    .collect(),
-                body: reply.body.as_bytes().to_vec(),
-                grpc_status: request.grpc.then_some(reply.grpc_status as u32),
-                ..Response::default()
-            },
+            Outcome::Replied(reply) => replied(&reply, request.grpc),
             other => return Err(format!("{other:?}")),
         };
         // A filter sees its own local replies as it sees the upstream's responses.
@@ -144,9 +137,41 @@ fn answered(upstream: &Pairs, grpc: bool) -> Response {
         headers: values("x-echo-header").filter_map(header).collect(),
         body: values("x-echo-body").next().unwrap_or_default().to_vec(),
         reached: Some(backend(upstream).to_owned()),
-        upstream_headers: upstream.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
+        upstream_headers: upstream
+            .iter()
+            .map(|(name, value)| {
+                let name = if name == ":authority" { "host" } else { name };
+                (name.to_owned(), shown(value))
+            })
+            .collect(),
         grpc_status: grpc.then_some(0),
     }
+}
+
+/// To a gRPC request Envoy sends a local reply as a status in the headers, with the body as its message.
+fn replied(reply: &LocalReply, grpc: bool) -> Response {
+    let own = reply.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    let mut headers: Pairs = own.collect();
+    if grpc {
+        headers.push(("content-type".to_owned(), b"application/grpc".to_vec()));
+        headers.push(("grpc-message".to_owned(), grpc_message(&reply.body).into_bytes()));
+    }
+    Response {
+        status: if grpc { 200 } else { reply.status },
+        headers,
+        body: if grpc { Vec::new() } else { reply.body.as_bytes().to_vec() },
+        grpc_status: grpc.then_some(reply.grpc_status as u32),
+        ..Response::default()
+    }
+}
+
+/// A status message as gRPC carries it: what is not printable ASCII stands as `%XX`.
+fn grpc_message(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b' '..=b'~' if byte != b'%' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(escape).collect()
 }
 
 /// `name: value`

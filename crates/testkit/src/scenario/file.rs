@@ -73,6 +73,8 @@ pub struct Expect {
     pub status: Option<u16>,
     /// Response headers, exactly; several values of one name are joined by `, `.
     pub headers: BTreeMap<String, String>,
+    /// Response headers and a part of each.
+    pub header_contains: BTreeMap<String, String>,
     /// Response headers that hold a number in this range, both ends included.
     pub header_between: BTreeMap<String, (u64, u64)>,
     /// Response headers that must not be there.
