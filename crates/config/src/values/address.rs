@@ -85,7 +85,7 @@ impl Decode for Cidr {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use std::net::Ipv6Addr;
 
