@@ -1,5 +1,6 @@
 //! A real Envoy as the target of scenarios.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
@@ -25,13 +26,19 @@ impl EnvoyTarget {
     /// Starts Envoy; the error of a refused configuration holds Envoy's log.
     pub fn start(scenario: &Scenario, concurrency: u32, form: Form) -> Result<Self> {
         let filters: Vec<_> = scenario.filters().collect();
-        Self::start_with(&filters, concurrency, form)
+        Self::start_with(&filters, &scenario.environment, concurrency, form)
     }
 
     /// The same with these filters.
-    pub fn start_with(filters: &[(&str, &Value)], concurrency: u32, form: Form) -> Result<Self> {
+    pub fn start_with(
+        filters: &[(&str, &Value)],
+        environment: &BTreeMap<String, String>,
+        concurrency: u32,
+        form: Form,
+    ) -> Result<Self> {
         let upstreams = Upstreams::start()?;
-        let bootstrap = bootstrap::with_filters(filters, &upstreams, form)?;
+        let mut bootstrap = bootstrap::with_filters(filters, &upstreams, form)?;
+        bootstrap::set_environment(&mut bootstrap, environment)?;
         Ok(Self { envoy: Envoy::start(&bootstrap, concurrency)?, http2: false, _upstreams: upstreams })
     }
 

@@ -61,6 +61,7 @@ impl Up {
         println!("Envoy     http://{}", envoy.address());
         println!("admin     http://{}", envoy.admin());
         println!("backends  stable http://{}, beta http://{}", upstreams.stable, upstreams.beta);
+        println!("log       {} (telemetry writes a line for each exchange)", envoy.log_file().display());
         println!();
         if self.own.is_none() {
             steps::print(&envoy);

@@ -6,6 +6,10 @@ use libtest_mimic::{Arguments, Trial};
 
 #[path = "tier2/all_filters.rs"]
 mod all_filters;
+#[path = "tier2/auth/mod.rs"]
+mod auth;
+#[path = "tier2/auth_vectors.rs"]
+mod auth_vectors;
 #[path = "tier2/bench.rs"]
 mod bench;
 #[path = "tier2/bootstraps.rs"]
@@ -20,6 +24,8 @@ mod hostile;
 mod memory;
 #[path = "tier2/protocols.rs"]
 mod protocols;
+#[path = "tier2/rate_limit.rs"]
+mod rate_limit;
 #[path = "tier2/readme.rs"]
 mod readme;
 #[path = "tier2/reload.rs"]
@@ -36,12 +42,15 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(scenarios::trials());
+    trials.extend(auth::trials());
+    trials.extend(auth_vectors::trials());
     trials.extend(bench::trials());
     trials.extend(bootstraps::trials());
     trials.extend(callouts::trials());
     trials.extend(demonstration::trials());
     trials.extend(hostile::trials());
     trials.extend(memory::trials());
+    trials.extend(rate_limit::trials());
     trials.extend(protocols::trials());
     trials.extend(readme::trials());
     trials.extend(reload::trials());

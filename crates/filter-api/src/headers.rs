@@ -190,6 +190,24 @@ impl Headers {
         }
     }
 
+    /// Removes headers that many backends take for `name`: CGI, WSGI and PHP make one variable of `x-user` and `x_user`.
+    pub fn remove_twins(&mut self, name: &HeaderName) {
+        let name = name.as_str();
+        let dashed = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
+        let is_twin = |found: &[u8]| {
+            found.len() == name.len()
+                && found != name.as_bytes()
+                && found.iter().map(dashed).eq(name.as_bytes().iter().map(dashed))
+        };
+        // Names of received headers are tokens, hence text.
+        let twins = self.block.iter().filter(|(found, _)| is_twin(found));
+        let twins: Vec<String> =
+            twins.map(|(found, _)| String::from_utf8_lossy(found).into_owned()).collect();
+        for twin in twins {
+            self.edits.push(EditKind::Remove, &twin, &[]);
+        }
+    }
+
     /// The edits that the host has not been told of yet. Telling it is the caller's duty from here on.
     pub fn take_pending(&mut self) -> impl Iterator<Item = Edit<'_>> {
         let told = std::mem::replace(&mut self.performed, self.edits.len());

@@ -101,6 +101,10 @@ impl Property {
     pub const REQUEST_DURATION: Self = Self(b"request\0duration");
     /// The name of the plugin's configuration: what tells two plugins of a proxy apart.
     pub const PLUGIN_NAME: Self = Self(b"plugin_name");
+    /// Whether the peer presented a certificate: one byte, 1 if so.
+    pub const PEER_HAS_CERTIFICATE: Self = Self(b"connection\0mtls");
+    /// The first URI among the names of the peer's certificate.
+    pub const PEER_URI: Self = Self(b"connection\0uri_san_peer_certificate");
     /// The principal that `auth` established, as filter state: no client can set it.
     pub const PRINCIPAL: Self = Self(b"tg.principal");
     /// The claims of the principal, a JSON object, as filter state.
@@ -159,6 +163,10 @@ pub trait Host: Clock {
     /// If the host has no source of randomness.
     fn random(&self) -> Result<[u8; 16], HostError>;
 
+    /// A variable of the environment that the module was given (`vm_config.environment_variables`): the same in every
+    /// worker.
+    fn variable(&self, name: &str) -> Option<Vec<u8>>;
+
     /// An attribute; `None` if it is not there.
     fn property(&self, property: Property) -> Option<Vec<u8>>;
 
@@ -177,7 +185,7 @@ pub trait Host: Clock {
     /// Adds to a counter or gauge.
     fn add(&self, metric: MetricId, delta: i64);
 
-    /// Records a value in a histogram.
+    /// Records a value in a histogram, or sets a gauge, which has one value for all workers.
     fn record(&self, metric: MetricId, value: u64);
 
     /// Reads response headers, in the response phase only.

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use tidegate_config::{Cidr, Cursor, Decode, Object};
+use tidegate_config::{Cidr, Cursor, Object};
 
 use crate::claim::ClaimMatch;
 use crate::facts::Facts;
-use crate::field::{FieldMatch, cookie_values, query_values};
+use crate::field::{FieldMatch, Visit, each_cookie, each_header, each_query};
 use crate::host::HostMatch;
 use crate::path::{PathCaptures, PathMatch};
 use crate::text::TextMatch;
@@ -96,8 +96,17 @@ impl Conditions {
     /// Whether any condition speaks of the path.
     #[must_use]
     pub fn name_paths(&self) -> bool {
-        let mut parts = self.any.iter().chain(&self.not).chain([&self.all]);
-        parts.any(|part| !part.paths.is_empty())
+        self.parts().any(|part| !part.paths.is_empty())
+    }
+
+    /// Whether any condition speaks of the client's address.
+    #[must_use]
+    pub fn name_sources(&self) -> bool {
+        self.parts().any(|part| !part.cidrs.is_empty())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Match> {
+        self.any.iter().chain(&self.not).chain([&self.all])
     }
 }
 
@@ -118,10 +127,11 @@ pub(crate) struct Match {
 impl Match {
     fn decode(cursor: Cursor<'_>, scope: Scope) -> Option<Self> {
         let mut object = cursor.object()?;
-        let paths = list(&mut object, "paths");
-        let hosts = list(&mut object, "hosts");
-        let methods = object.get("methods").map_or(Some(Vec::new()), methods);
-        let headers = object.get("headers").map_or(Some(Vec::new()), |cursor| {
+        let mut all = Self::default();
+        let mut fine = object.fill("paths", &mut all.paths, Cursor::non_empty_list);
+        fine &= object.fill("hosts", &mut all.hosts, Cursor::non_empty_list);
+        fine &= object.fill("methods", &mut all.methods, methods);
+        fine &= object.fill("headers", &mut all.headers, |cursor| {
             let decoded: Vec<_> = cursor.elements()?.map(FieldMatch::decode_header).collect();
             if decoded.is_empty() {
                 cursor.expected("a list of at least one")
@@ -129,30 +139,22 @@ impl Match {
                 decoded.into_iter().collect()
             }
         });
-        let query = list(&mut object, "query");
-        let cookies = list(&mut object, "cookies");
-        let cidrs = object.get("source").map_or(Some(Vec::new()), |cursor| {
+        fine &= object.fill("query", &mut all.query, Cursor::non_empty_list);
+        fine &= object.fill("cookies", &mut all.cookies, Cursor::non_empty_list);
+        fine &= object.fill("source", &mut all.cidrs, |cursor| {
             let mut source = cursor.object()?;
             let cidrs = source.require("cidrs").and_then(Cursor::non_empty_list);
             source.finish();
             cidrs
         });
-        let (principals, claims) = match scope {
-            Scope::Request => (principals(&mut object), list(&mut object, "claims")),
-            Scope::Unauthenticated => (Some(Vec::new()), Some(Vec::new())),
-        };
+        if scope == Scope::Request {
+            let principals = principals(&mut object);
+            fine &= principals.is_some();
+            all.principals = principals.unwrap_or_default();
+            fine &= object.fill("claims", &mut all.claims, Cursor::non_empty_list);
+        }
         object.finish();
-        Some(Self {
-            paths: paths?,
-            hosts: hosts?,
-            methods: methods?,
-            headers: headers?,
-            query: query?,
-            cookies: cookies?,
-            cidrs: cidrs?,
-            principals: principals?,
-            claims: claims?,
-        })
+        fine.then_some(all)
     }
 
     fn is_empty(&self) -> bool {
@@ -179,18 +181,18 @@ impl Match {
         if !any(&self.hosts, |host| host.matches(facts.authority())) {
             return Some(("hosts", None));
         }
-        let header = |field: &FieldMatch| field.matches(exchange.request().values(&field.name));
-        if let Some(index) = first_unmet(&self.headers, header) {
+        if let Some(index) =
+            first_unmet_field(&self.headers, &|name, visit| each_header(exchange, name, visit))
+        {
             return Some(("headers", Some(index)));
         }
-        let query = |field: &FieldMatch| field.matches(query_values(exchange.path(), &field.name));
-        if let Some(index) = first_unmet(&self.query, query) {
+        if let Some(index) = first_unmet_field(&self.query, &|name, visit| each_query(exchange, name, visit))
+        {
             return Some(("query", Some(index)));
         }
-        let cookie = |field: &FieldMatch| {
-            field.matches(cookie_values(exchange.request().values("cookie"), &field.name))
-        };
-        if let Some(index) = first_unmet(&self.cookies, cookie) {
+        if let Some(index) =
+            first_unmet_field(&self.cookies, &|name, visit| each_cookie(exchange, name, visit))
+        {
             return Some(("cookies", Some(index)));
         }
         if !any(&self.cidrs, |cidr| facts.source().is_some_and(|address| cidr.contains(address))) {
@@ -227,6 +229,10 @@ impl fmt::Display for Unmet {
     }
 }
 
+fn first_unmet_field(list: &[FieldMatch], each: &dyn Fn(&str, Visit<'_>)) -> Option<usize> {
+    first_unmet(list, |field| field.matches(each))
+}
+
 fn first_unmet<T>(list: &[T], holds: impl Fn(&T) -> bool) -> Option<usize> {
     list.iter().position(|element| !holds(element))
 }
@@ -234,10 +240,6 @@ fn first_unmet<T>(list: &[T], holds: impl Fn(&T) -> bool) -> Option<usize> {
 /// An empty list is no condition; of a list one must hold.
 fn any<T>(list: &[T], holds: impl Fn(&T) -> bool) -> bool {
     list.is_empty() || list.iter().any(holds)
-}
-
-fn list<T: Decode>(object: &mut Object<'_>, key: &'static str) -> Option<Vec<T>> {
-    object.get(key).map_or(Some(Vec::new()), Cursor::non_empty_list)
 }
 
 fn methods(cursor: Cursor<'_>) -> Option<Vec<String>> {

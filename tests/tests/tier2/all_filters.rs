@@ -17,7 +17,7 @@ pub(crate) fn all_filters(concurrency: u32) -> Result<(Envoy, Upstreams), Failed
     let manager = bootstrap
         .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config")
         .ok_or("no connection manager")?;
-    manager["common_http_protocol_options"] = json!({"max_headers_count": 2000});
+    manager["common_http_protocol_options"]["max_headers_count"] = json!(2000);
     for place in ["/static_resources/clusters/0", "/static_resources/clusters/1"] {
         let options = format!(
             "{place}/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"

@@ -18,6 +18,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("hostile::a_thousand_headers", many_headers),
         Trial::test("hostile::malformed_requests", malformed),
         Trial::test("hostile::random_hosts_make_no_stats", random_hosts),
+        Trial::test("hostile::random_label_values_end_in_one_overflow_series", random_labels),
+        Trial::test("hostile::names_that_backends_take_for_others_are_refused", underscores),
         Trial::test("hostile::quota_is_exact_over_four_workers", exact_quota),
     ]
 }
@@ -104,6 +106,54 @@ fn malformed() -> Result<(), Failed> {
     // And one that goes away before it was answered.
     Connection::open(envoy.address())?
         .write(b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-echo-delay-ms: 300\r\n\r\n")?;
+    unharmed(&envoy)
+}
+
+/// Labels that clients choose freely: the bound holds them.
+fn random_labels() -> Result<(), Failed> {
+    const MOST: usize = 10;
+    const SENT: u32 = 500;
+    let upstreams = Upstreams::start()?;
+    let telemetry = json!({
+        "metrics": [{"name": "chosen", "type": "counter", "labels": {"host": "host", "tenant": {"header": "x-tenant"}}}],
+        "max_series": MOST,
+    });
+    let bootstrap = bootstrap::with_filters(&[("telemetry", &telemetry)], &upstreams, Form::Struct)?;
+    let envoy = Envoy::start(&bootstrap, 1)?;
+    for n in 0..SENT {
+        let tenant = format!("tenant-{n}").into_bytes();
+        let mut request = request("/", &[(b"x-tenant", &tenant)]);
+        request.host = format!("host-{n}.example");
+        expect_status("a host", &[200], &send(&envoy, &request)?)?;
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let overflowing = u64::from(SENT) - MOST as u64;
+    while envoy.stat("__overflow__")? != overflowing {
+        if Instant::now() > deadline {
+            return Err(format!(
+                "expected {overflowing} in one series, seen {}",
+                envoy.stat("__overflow__")?
+            )
+            .into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let series = envoy.stats()?.iter().filter(|(name, _)| name.ends_with("chosen")).count();
+    if series != MOST + 1 {
+        return Err(format!("expected {} series, seen {series}", MOST + 1).into());
+    }
+    Ok(())
+}
+
+/// CGI, WSGI and PHP make one variable of `x-auth-subject` and `x_auth_subject`.
+fn underscores() -> Result<(), Failed> {
+    let (envoy, _upstreams) = all_filters(1)?;
+    for name in [b"x_auth_subject".as_slice(), b"x_tidegate_route"] {
+        for path in ["/healthz", "/orders"] {
+            let reply = send(&envoy, &request(path, &[(name, b"root")]))?;
+            expect_status("a name with an underscore", &[400], &reply)?;
+        }
+    }
     unharmed(&envoy)
 }
 

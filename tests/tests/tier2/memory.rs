@@ -7,6 +7,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use e2e::bootstrap::{self, Form};
+use e2e::client::Connection;
 use e2e::envoy::Envoy;
 use e2e::upstream::Upstreams;
 use libtest_mimic::{Failed, Trial};
@@ -21,33 +22,54 @@ const KEYS: u64 = 1_000_000;
 const WARM: u64 = 400_000;
 /// Each request holds this many keys, each under a limit of its own: the time goes into keys, not into requests.
 const LIMITS: u64 = 8;
+const MAX_KEYS: u64 = 4_096;
 /// What Envoy itself may gain between the two: buffers, connections, allocator caches.
 const MOST_KIB: u64 = 16 * 1024;
 
+/// One user spends the quota, then a million others come: memory has a ceiling, and that user's quota stays spent.
 fn many_keys() -> Result<(), Failed> {
     let upstreams = Upstreams::start()?;
-    let limit = |n: u64| json!({"name": format!("limit-{n}"), "key": [{"header": format!("x-{n}")}], "quotas": [{"requests": 1, "per": "1s"}]});
+    let limit = |n: u64| json!({"name": format!("limit-{n}"), "key": [{"header": format!("x-{n}")}], "quotas": [{"requests": 1, "per": "1h"}]});
     let limits = json!({
         "limits": (0..LIMITS).map(limit).collect::<Vec<_>>(),
-        "table": {"max_keys": 4096, "on_full": "allow"},
+        "table": {"max_keys": MAX_KEYS, "on_full": "allow"},
     });
     let mut bootstrap = bootstrap::with_filters(&[("rate-limit", &limits)], &upstreams, Form::Struct)?;
     let routes = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/route_config/virtual_hosts/0/routes";
     *bootstrap.pointer_mut(routes).ok_or("no routes")? =
         json!([{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]);
     let envoy = Envoy::start(&bootstrap, 2)?;
+    let victim = || -> Result<u16, Failed> {
+        let head = b"GET / HTTP/1.1\r\nhost: a\r\nx-0: victim\r\n\r\n";
+        Ok(Connection::open(envoy.address())?.exchange(head)?.status)
+    };
+    if (victim()?, victim()?) != (200, 429) {
+        return Err("the quota is not one request".into());
+    }
     let began = Instant::now();
     send_keys(&envoy, 0, WARM)?;
     let warm = envoy.resident_kib()?;
+    let spent = victim()?;
     send_keys(&envoy, WARM, KEYS)?;
     let end = envoy.resident_kib()?;
     println!("{WARM} keys: {warm} KiB, {KEYS} keys: {end} KiB, {:?}", began.elapsed());
-    let decided = envoy.stat("tidegate.rate_limit.limit-")?;
-    if decided < KEYS {
-        return Err(format!("{decided} decisions for {KEYS} keys").into());
-    }
     if end > warm + MOST_KIB {
         return Err(format!("{warm} KiB after {WARM} keys, {end} KiB after {KEYS}").into());
+    }
+    if (spent, victim()?) != (429, 429) {
+        return Err("other users' keys gave a spent quota back".into());
+    }
+    for limit in 0..LIMITS {
+        let metric =
+            |name: &str| envoy.stat_named(&format!("wasmcustom.tidegate.rate_limit.limit-{limit}.{name}"));
+        let (keys, full, allowed) = (metric("keys")?, metric("table_full")?, metric("allowed")?);
+        // The table is all in use, and everybody was either counted or found it full.
+        let asked = KEYS / LIMITS + u64::from(limit == 0);
+        if keys != MAX_KEYS || full + allowed != asked {
+            return Err(
+                format!("{keys} keys, {full} of {asked} found no room, {allowed} were admitted").into()
+            );
+        }
     }
     Ok(())
 }

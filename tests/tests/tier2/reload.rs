@@ -1,7 +1,9 @@
 //! Configuration that changes while Envoy runs.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::bootstrap::{self, Form};
@@ -16,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Trial::test("reload::quota_state_survives", quota_state_survives),
         Trial::test("reload::a_bad_configuration_is_refused_and_the_old_one_stays", bad_configuration),
+        Trial::test("reload::nothing_is_counted_twice_under_load", under_load),
         Trial::test("reload::neither_virtual_machines_nor_memory_pile_up", no_pile),
     ]
 }
@@ -94,15 +97,7 @@ impl Reloading {
     }
 
     fn status(&self, user: &str) -> Result<u16, Failed> {
-        let request = Request {
-            method: "GET".to_owned(),
-            path: b"/".to_vec(),
-            host: "shop.example".to_owned(),
-            headers: vec![(b"x-user-id".to_vec(), user.as_bytes().to_vec())],
-            body: Vec::new(),
-            grpc: false,
-        };
-        Ok(Connection::open(self.envoy.address())?.send(&request)?.status)
+        status(self.envoy.address(), user)
     }
 
     fn expect(&self, what: &str, user: &str, expected: u16) -> Result<(), Failed> {
@@ -113,6 +108,23 @@ impl Reloading {
             Err(format!("{what}: expected {expected}, seen {seen}").into())
         }
     }
+}
+
+/// A request on a connection of its own.
+fn status(address: SocketAddr, user: &str) -> Result<u16, Failed> {
+    let request = Request {
+        method: "GET".to_owned(),
+        path: b"/".to_vec(),
+        host: "shop.example".to_owned(),
+        // Under the limit that changes, so that each one leaves a state.
+        headers: vec![
+            (b"x-user-id".to_vec(), user.as_bytes().to_vec()),
+            (b"x-other".to_vec(), user.as_bytes().to_vec()),
+        ],
+        body: Vec::new(),
+        grpc: false,
+    };
+    Ok(Connection::open(address)?.send(&request)?.status)
 }
 
 /// Puts the listeners of a bootstrap into a file, by renaming: Envoy watches for that.
@@ -149,7 +161,10 @@ fn bad_configuration() -> Result<(), Failed> {
         return Err("a bad configuration was taken".into());
     }
     let log = reloading.envoy.log();
-    for part in ["limits[0].name: expected", "limits[0]: expected the key \"quotas\", found none"] {
+    for part in [
+        "limits[0].name: expected",
+        "limits[0]: expected \"quotas\", \"concurrency\" or \"global\", found none of them",
+    ] {
         if !log.contains(part) {
             return Err(format!("expected {part:?} in the log:\n{log}").into());
         }
@@ -206,4 +221,58 @@ fn settle(reloading: &Reloading, before: u64) -> Result<(), Failed> {
         std::thread::sleep(Duration::from_millis(50));
     }
     Ok(())
+}
+
+/// Clients send all the time while what stands beside their limit changes again and again: they get their quota, once.
+fn under_load() -> Result<(), Failed> {
+    const QUOTA: u32 = 400;
+    const CLIENTS: usize = 3;
+    let configured = |reload: u64| {
+        let mut configuration = limits(QUOTA, reload);
+        // Nothing comes back while this runs.
+        configuration["limits"][0]["quotas"][0]["per"] = json!("1000d");
+        configuration
+    };
+    let mut reloading = Reloading::start(&configured(0))?;
+    let (address, end) = (reloading.envoy.address(), AtomicBool::new(false));
+    let send = || -> Result<u32, Failed> {
+        match status(address, "ann")? {
+            200 => Ok(1),
+            429 => Ok(0),
+            other => Err(format!("status {other}").into()),
+        }
+    };
+    let client = || -> Result<u32, Failed> {
+        let mut admitted = 0;
+        while !end.load(Ordering::Relaxed) {
+            admitted += send()?;
+        }
+        Ok(admitted)
+    };
+    let admitted = std::thread::scope(|scope| -> Result<u32, Failed> {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+        let mut reload = || -> Result<u32, Failed> {
+            for reload in 1..=20 {
+                if !reloading.replace(&configured(reload))? {
+                    return Err("a good configuration was refused".into());
+                }
+            }
+            // And on until the quota is spent.
+            let mut admitted = 0;
+            while send()? == 1 {
+                admitted += 1;
+            }
+            Ok(admitted)
+        };
+        let own = reload();
+        end.store(true, Ordering::Relaxed);
+        let clients = clients.into_iter().map(|client| client.join().map_err(|_| "a client panicked")?);
+        let admitted = clients.sum::<Result<u32, Failed>>();
+        Ok(own? + admitted?)
+    })?;
+    let allowed = reloading.envoy.stat_named("wasmcustom.tidegate.rate_limit.per-user.allowed")?;
+    if admitted == QUOTA && allowed == u64::from(QUOTA) {
+        return Ok(());
+    }
+    Err(format!("{admitted} of {QUOTA} were admitted, {allowed} counted").into())
 }

@@ -34,7 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials.push(Trial::test(format!("scenarios::{name}::suite"), move || {
             replay(&name, &file, |scenario| {
                 let suite = scenario.suite().context("a filter stands twice in the list")?;
-                EnvoyTarget::start_with(&[("suite", &suite)], 1, Form::Struct)
+                EnvoyTarget::start_with(&[("suite", &suite)], &scenario.environment, 1, Form::Struct)
             })
         }));
     }

@@ -1,11 +1,11 @@
 //! Address ranges (RFC 4632, RFC 4291 section 2.3).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::cursor::{Cursor, Decode};
 
-/// An address range: `10.0.0.0/8`, `2001:db8::/32`; a bare address is the range of one. A range of IPv4-mapped IPv6
-/// addresses is the range of what they map.
+/// An address range: `10.0.0.0/8`, `2001:db8::/32`; a bare address is the range of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cidr {
     network: IpAddr,
@@ -17,13 +17,15 @@ impl Cidr {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        address.is_ipv4() == self.network.is_ipv4() && first(address, self.length) == self.network
+        address.is_ipv4() == self.network.is_ipv4() && truncated(address, self.length) == self.network
     }
 
     /// Whether every address of `other` is in the range.
     #[must_use]
     pub fn contains_all(&self, other: &Self) -> bool {
-        self.length <= other.length && self.contains(other.network)
+        self.length <= other.length
+            && self.network.is_ipv4() == other.network.is_ipv4()
+            && truncated(other.network, self.length) == self.network
     }
 
     /// Its first address.
@@ -38,38 +40,34 @@ impl Cidr {
         self.length
     }
 
-    /// An address and how many of its bits count.
+    /// Address and length as they are written, which need not be the first address of a range.
     fn parse(text: &str) -> Option<(IpAddr, u8)> {
-        let (address, length) =
-            text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
-        let address: IpAddr = address.parse().ok()?;
-        let bits: u8 = if address.is_ipv4() { 32 } else { 128 };
-        let length: u8 = match length {
-            None => bits,
-            // `parse` takes a sign.
-            Some(digits) if digits.bytes().all(|digit| digit.is_ascii_digit()) => digits.parse().ok()?,
-            Some(_) => return None,
+        let Some((address, length)) = text.split_once('/') else {
+            let address = text.parse::<IpAddr>().ok()?.to_canonical();
+            return Some((address, if address.is_ipv4() { 32 } else { 128 }));
         };
-        let mapped = address.to_canonical();
-        match length.checked_sub(96) {
-            _ if length > bits => None,
-            Some(length) if mapped.is_ipv4() && address.is_ipv6() => Some((mapped, length)),
-            _ => Some((address, length)),
-        }
+        let address: IpAddr = address.parse().ok()?;
+        // No sign, and no zero in front, which somebody might take for octal.
+        let decimal =
+            length.bytes().all(|byte| byte.is_ascii_digit()) && (length == "0" || !length.starts_with('0'));
+        let length = length.parse().ok().filter(|_| decimal)?;
+        (length <= if address.is_ipv4() { 32 } else { 128 }).then_some((address, length))
     }
 }
 
-/// The first address of the range that `address` is in.
-fn first(address: IpAddr, length: u8) -> IpAddr {
+/// The address with all but its first bits zero.
+fn truncated(address: IpAddr, length: u8) -> IpAddr {
+    let kept = |width: u32| u128::MAX.checked_shl(width.saturating_sub(length.into())).unwrap_or(0);
     match address {
-        IpAddr::V4(address) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(length.min(32))).unwrap_or(0);
-            Ipv4Addr::from(u32::from(address) & mask).into()
-        }
-        IpAddr::V6(address) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(length.min(128))).unwrap_or(0);
-            Ipv6Addr::from(u128::from(address) & mask).into()
-        }
+        // The lower 32 bits of the mask.
+        IpAddr::V4(address) => IpAddr::V4(Ipv4Addr::from_bits(address.to_bits() & kept(32) as u32)),
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() & kept(128)).into()),
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.network, self.length)
     }
 }
 
@@ -78,12 +76,71 @@ impl Decode for Cidr {
         let Some((address, length)) = cursor.as_str().and_then(Self::parse) else {
             return cursor.expected("an address range such as \"10.0.0.0/8\" or \"2001:db8::/32\"");
         };
-        let network = first(address, length);
-        if network != address {
-            // `10.1.2.3/8` is a typing error as often as not: say which range it would be.
-            return cursor
-                .expected(format_args!("the first address of a range, such as \"{network}/{length}\""));
+        let range = Self { network: truncated(address, length), length };
+        // `10.1.2.3/8` is a typing error as often as not: say which range it would be.
+        if range.network != address {
+            return cursor.expected(format_args!("the first address of a range, such as \"{range}\""));
         }
-        Some(Self { network, length })
+        Some(range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use ipnet::IpNet;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn address() -> impl Strategy<Value = IpAddr> {
+        prop_oneof![
+            any::<u32>().prop_map(|bits| IpAddr::V4(bits.into())),
+            // Few bits, so that ranges hold each other now and then.
+            (0_u32..8, 0_u32..32).prop_map(|(bits, shift)| IpAddr::V4((bits << shift).into())),
+            any::<u128>().prop_map(|bits| IpAddr::V6(bits.into())),
+            (0_u128..8, 0_u32..128).prop_map(|(bits, shift)| IpAddr::V6((bits << shift).into())),
+            any::<u32>().prop_map(|bits| IpAddr::V6(Ipv4Addr::from(bits).to_ipv6_mapped())),
+        ]
+    }
+
+    fn range() -> impl Strategy<Value = (Cidr, IpNet)> {
+        (address(), 0_u8..=128).prop_map(|(address, length)| {
+            let length = length.min(if address.is_ipv4() { 32 } else { 128 });
+            let net = IpNet::new(address, length).unwrap().trunc();
+            (Cidr { network: truncated(address, length), length }, net)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_ipnet((one, one_net) in range(), (two, two_net) in range(), address in address()) {
+            prop_assert_eq!(one.to_string(), one_net.to_string());
+            prop_assert_eq!(one.contains(address), one_net.contains(&address.to_canonical()));
+            prop_assert_eq!(one.contains_all(&two), one_net.contains(&two_net));
+        }
+
+        #[test]
+        fn it_reads_what_ipnet_reads(text in "[0-9a-f.:/]{0,24}|[0-9.]{7,15}/[0-9]{1,3}|[0-9a-f:]{2,30}/[0-9]{1,3}") {
+            let own = Cidr::parse(&text).filter(|_| text.contains('/'));
+            let length = text.rsplit('/').next().unwrap_or_default();
+            let strict = length == "0" || !length.starts_with('0');
+            let theirs = text.parse::<IpNet>().ok().filter(|_| strict);
+            prop_assert_eq!(own, theirs.map(|net| (net.addr(), net.prefix_len())), "{}", text);
+        }
+    }
+
+    #[test]
+    fn a_bare_address_is_the_range_of_one() {
+        for (text, expected) in
+            [("10.0.0.1", "10.0.0.1/32"), ("::1", "::1/128"), ("::ffff:10.0.0.1", "10.0.0.1/32")]
+        {
+            let (network, length) = Cidr::parse(text).unwrap();
+            assert_eq!(Cidr { network, length }.to_string(), expected);
+        }
+        assert!(Cidr::parse("10.0.0.0/+8").is_none() && Cidr::parse("10.0.0.0/08").is_none());
+        let all = Cidr { network: Ipv6Addr::UNSPECIFIED.into(), length: 0 };
+        assert!(all.contains(Ipv6Addr::LOCALHOST.into()) && !all.contains(Ipv4Addr::LOCALHOST.into()));
     }
 }

@@ -28,7 +28,10 @@ pub struct FakeHost {
     shared: RefCell<BTreeMap<Vec<u8>, Versioned>>,
     versions: Cell<u32>,
     pub(super) metrics: RefCell<Vec<(MetricKind, String, i64)>>,
+    variables: RefCell<BTreeMap<String, Vec<u8>>>,
     pub(super) properties: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,
+    /// Filter state of the next exchange.
+    pub(super) left: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,
     pub(super) request: RefCell<Pairs>,
     pub(super) request_body: RefCell<Vec<u8>>,
     pub(super) response: RefCell<Pairs>,
@@ -71,6 +74,16 @@ impl FakeHost {
     /// Gives an attribute a value.
     pub fn set(&self, property: Property, value: &[u8]) {
         self.properties.borrow_mut().insert(property.path(), value.to_vec());
+    }
+
+    /// Gives the next exchange filter state, as a filter in front of this one would.
+    pub fn leave_for_next(&self, property: Property, value: &[u8]) {
+        self.left.borrow_mut().insert(property.path(), value.to_vec());
+    }
+
+    /// Gives the module an environment variable.
+    pub fn set_variable(&self, name: &str, value: &[u8]) {
+        self.variables.borrow_mut().insert(name.to_owned(), value.to_vec());
     }
 
     /// Takes an attribute away.
@@ -212,6 +225,10 @@ impl Host for FakeHost {
         Ok([7; 16])
     }
 
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.variables.borrow().get(name).cloned()
+    }
+
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         let _host = self.enter("property");
         self.properties.borrow().get(property.path()).cloned()
@@ -240,12 +257,22 @@ impl Host for FakeHost {
         }
     }
 
-    /// Keeps the sum of what was recorded.
+    /// Keeps the sum of what was recorded; a gauge is set, whoever defined it.
     fn record(&self, metric: MetricId, value: u64) {
         let _host = self.enter("record");
-        match self.metrics.borrow_mut().get_mut(metric.0 as usize) {
-            Some((MetricKind::Histogram, _, sum)) => *sum += i64::try_from(value).expect("small values"),
-            _ => panic!("metric {} is not a histogram", metric.0),
+        let value = i64::try_from(value).expect("small values");
+        let mut metrics = self.metrics.borrow_mut();
+        let Some((kind, name, _)) = metrics.get(metric.0 as usize).cloned() else {
+            panic!("metric {} was never defined", metric.0)
+        };
+        match kind {
+            MetricKind::Counter => panic!("{name} is a counter and only grows"),
+            MetricKind::Histogram => metrics[metric.0 as usize].2 += value,
+            // Defined twice, it is one gauge: its value is the sum over all definitions.
+            MetricKind::Gauge => {
+                metrics.iter_mut().filter(|metric| metric.1 == name).for_each(|metric| metric.2 = 0);
+                metrics[metric.0 as usize].2 = value;
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tidegate_filter_api::{Filter, Property};
+use tidegate_filter_api::{Filter, LocalReply, Property};
 use tidegate_proxy_host::pipeline::Plugin;
 
 use super::{FakeHost, Outcome, Pairs, Worker, files};
@@ -46,6 +46,9 @@ fn replay<F: Filter>(
     let configuration = configure(&scenario).map_err(|error| format!("{name}: {error}"))?;
     LOG.with_borrow_mut(String::clear);
     let host = FakeHost::new();
+    for (variable, value) in &scenario.environment {
+        host.set_variable(variable, value.as_bytes());
+    }
     let plugin = Plugin::<F>::configure(configuration.to_string().as_bytes(), &*host);
     match (plugin, scenario.refused.is_empty()) {
         (Ok(plugin), true) => run(name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) }),
@@ -67,6 +70,10 @@ impl<F: Filter> Target for Worker<F> {
             (":path".to_owned(), request.path.clone()),
             (":authority".to_owned(), request.host.clone().into_bytes()),
         ];
+        if request.grpc {
+            pairs.push(("content-type".to_owned(), b"application/grpc".to_vec()));
+            pairs.push(("te".to_owned(), b"trailers".to_vec()));
+        }
         pairs.extend(headers);
         // Envoy chooses a route before the filters, and again when they ask it to.
         self.host.set(Property::ROUTE_NAME, backend(&pairs).as_bytes());
@@ -84,18 +91,7 @@ impl<F: Filter> Target for Worker<F> {
                 self.host.set(Property::ROUTE_NAME, backend(&upstream).as_bytes());
                 answered(&upstream, request.grpc)
             }
-            Outcome::Replied(reply) => Response {
-                // To a gRPC request Envoy sends a local reply as a status in the headers.
-                status: if request.grpc { 200 } else { reply.status },
-                headers: reply
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-                    .collect(),
-                body: reply.body.as_bytes().to_vec(),
-                grpc_status: request.grpc.then_some(reply.grpc_status as u32),
-                ..Response::default()
-            },
+            Outcome::Replied(reply) => replied(&reply, request.grpc),
             other => return Err(format!("{other:?}")),
         };
         // A filter sees its own local replies as it sees the upstream's responses.
@@ -150,6 +146,32 @@ fn answered(upstream: &Pairs, grpc: bool) -> Response {
             .collect(),
         grpc_status: grpc.then_some(0),
     }
+}
+
+/// To a gRPC request Envoy sends a local reply as a status in the headers, with the body as its message.
+fn replied(reply: &LocalReply, grpc: bool) -> Response {
+    let own = reply.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    let mut headers: Pairs = own.collect();
+    if grpc {
+        headers.push(("content-type".to_owned(), b"application/grpc".to_vec()));
+        headers.push(("grpc-message".to_owned(), grpc_message(&reply.body).into_bytes()));
+    }
+    Response {
+        status: if grpc { 200 } else { reply.status },
+        headers,
+        body: if grpc { Vec::new() } else { reply.body.as_bytes().to_vec() },
+        grpc_status: grpc.then_some(reply.grpc_status as u32),
+        ..Response::default()
+    }
+}
+
+/// A status message as gRPC carries it: what is not printable ASCII stands as `%XX`.
+fn grpc_message(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b' '..=b'~' if byte != b'%' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(escape).collect()
 }
 
 /// `name: value`

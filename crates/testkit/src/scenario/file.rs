@@ -15,6 +15,9 @@ use super::target::Request;
 pub struct Scenario {
     /// What it shows, in a sentence.
     pub about: String,
+    /// Environment variables of the modules.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
     /// The filters in order: `{rate-limit: {…}}`.
     filters: Vec<BTreeMap<String, Value>>,
     /// What happens.
