@@ -12,7 +12,7 @@ pub(crate) enum Value {
     Null,
     Bool(bool),
     /// An integer, however it was written: `100`, `100.0` and `1e2` are one number.
-    Integer(i128),
+    Integer(i64),
     Float(f64),
     String(String),
     List(Vec<Value>),
@@ -70,7 +70,7 @@ impl Value {
     pub(crate) fn number(number: f64) -> Self {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if number.trunc() == number && number.abs() <= EXACT {
-            Self::Integer(number as i128)
+            Self::Integer(number as i64)
         } else {
             Self::Float(number)
         }
@@ -199,11 +199,12 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Integer(value.into()))
+        Ok(Value::Integer(value))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Integer(value.into()))
+        // No setting is as large; as a double it is not taken for an integer.
+        Ok(i64::try_from(value).map_or(Value::Float(value as f64), Value::Integer))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
