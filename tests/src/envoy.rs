@@ -29,7 +29,16 @@ impl Envoy {
     /// Whatever ports the bootstrap names, give it 0 for the admin's and the listeners': the kernel's choice is read
     /// back.
     pub fn start(bootstrap: &Value, concurrency: u32) -> Result<Self> {
-        let program = Program::start(|folder| command(bootstrap, concurrency, folder))?;
+        Self::start_logging(bootstrap, concurrency, "wasm:info")
+    }
+
+    /// The same with everything in the log that filters have to say.
+    pub fn start_verbose(bootstrap: &Value, concurrency: u32) -> Result<Self> {
+        Self::start_logging(bootstrap, concurrency, "wasm:trace")
+    }
+
+    fn start_logging(bootstrap: &Value, concurrency: u32, levels: &str) -> Result<Self> {
+        let program = Program::start(|folder| command(bootstrap, concurrency, levels, folder))?;
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut envoy = Self { program, admin: unknown, listeners: Vec::new() };
         let mut admin = None;
@@ -144,7 +153,7 @@ impl Envoy {
     }
 }
 
-fn command(bootstrap: &Value, concurrency: u32, folder: &Path) -> Result<Command> {
+fn command(bootstrap: &Value, concurrency: u32, levels: &str, folder: &Path) -> Result<Command> {
     let config = folder.join("envoy.json");
     std::fs::write(&config, serde_json::to_vec_pretty(bootstrap)?)?;
     let mut command = Command::new(tools::envoy_binary()?);
@@ -155,7 +164,7 @@ fn command(bootstrap: &Value, concurrency: u32, folder: &Path) -> Result<Command
         .arg(folder.join("admin"))
         .args(["--concurrency", &concurrency.to_string(), "--disable-hot-restart"])
         .args(["--drain-time-s", "1", "--drain-strategy", "immediate", "--log-level", "warning"])
-        .args(["--component-log-level", "wasm:info"])
+        .args(["--component-log-level", levels])
         .current_dir(tools::repo_root());
     Ok(command)
 }

@@ -6,6 +6,10 @@ use libtest_mimic::{Arguments, Trial};
 
 #[path = "tier2/all_filters.rs"]
 mod all_filters;
+#[path = "tier2/auth/mod.rs"]
+mod auth;
+#[path = "tier2/auth_vectors.rs"]
+mod auth_vectors;
 #[path = "tier2/bench.rs"]
 mod bench;
 #[path = "tier2/bootstraps.rs"]
@@ -26,6 +30,8 @@ mod rate_limit;
 mod readme;
 #[path = "tier2/reload.rs"]
 mod reload;
+#[path = "tier2/routing.rs"]
+mod routing;
 #[path = "tier2/scenarios.rs"]
 mod scenarios;
 
@@ -36,6 +42,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(scenarios::trials());
+    trials.extend(auth::trials());
+    trials.extend(auth_vectors::trials());
     trials.extend(bench::trials());
     trials.extend(bootstraps::trials());
     trials.extend(callouts::trials());
@@ -46,5 +54,6 @@ fn main() -> ExitCode {
     trials.extend(protocols::trials());
     trials.extend(readme::trials());
     trials.extend(reload::trials());
+    trials.extend(routing::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

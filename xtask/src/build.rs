@@ -50,6 +50,11 @@ impl Build {
         Build { only: Vec::new(), no_opt }
     }
 
+    /// These filters only.
+    pub(crate) fn only(filters: &[&str], no_opt: bool) -> Build {
+        Build { only: filters.iter().map(|filter| (*filter).to_owned()).collect(), no_opt }
+    }
+
     /// Builds and prints a table.
     pub(crate) fn run(&self) -> Result<Vec<Module>> {
         let modules = self.make()?;

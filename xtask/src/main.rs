@@ -17,7 +17,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser, Debug)]
-#[command(name = "cargo xtask", about, long_about = None, disable_help_subcommand = true)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, long_about = None, disable_help_subcommand = true)]
 /// Builds, runs, tests and measures Tidegate's filters.
 struct Cli {
     #[command(subcommand)]

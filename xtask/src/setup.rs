@@ -10,6 +10,7 @@ mod go;
 mod linker;
 mod network;
 mod node;
+mod oidc;
 mod pip;
 mod redis;
 mod rust_src;

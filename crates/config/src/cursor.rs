@@ -17,7 +17,7 @@ pub trait Decode: Sized {
 pub struct Cursor<'a> {
     value: &'a Value,
     path: Path<'a>,
-    report: &'a Report,
+    report: &'a Report<'a>,
     /// Whether a secret may stand here, or below.
     secret: bool,
 }
@@ -30,7 +30,7 @@ enum Path<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn root(value: &'a Value, report: &'a Report) -> Self {
+    pub(crate) fn root(value: &'a Value, report: &'a Report<'a>) -> Self {
         Self { value, path: Path::Root, report, secret: false }
     }
 
@@ -64,6 +64,12 @@ impl<'a> Cursor<'a> {
     pub fn expected_found<T>(&self, expected: impl fmt::Display, found: impl fmt::Display) -> Option<T> {
         self.report(&expected, &found);
         None
+    }
+
+    /// The environment variable of this name, as the host gave it to the module.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.report.variable(name)
     }
 
     /// One instance for all kinds of texts, and all errors are rare.
@@ -349,6 +355,18 @@ impl Decode for String {
         match cursor.as_str() {
             Some(text) => Some(text.to_owned()),
             None => cursor.expected("a string"),
+        }
+    }
+}
+
+/// Any object, as it stands: for what is handed on and not looked at here.
+impl Decode for serde_json::Map<String, serde_json::Value> {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        // Reports members that stand twice.
+        cursor.object()?;
+        match cursor.value.into() {
+            serde_json::Value::Object(members) => Some(members),
+            _ => None,
         }
     }
 }

@@ -31,33 +31,10 @@ pub(crate) fn parse(document: &[u8]) -> Result<Value, Error> {
 /// last counts, and `3.0` is 3.
 #[must_use]
 pub fn parse_json(text: &[u8]) -> Option<serde_json::Value> {
-    crate::json::parse(text).ok().map(Value::into_json)
+    crate::json::parse(text).ok().map(|value| (&value).into())
 }
 
 impl Value {
-    pub(crate) fn into_json(self) -> serde_json::Value {
-        use serde_json::Value as Json;
-        match self {
-            Self::Null => Json::Null,
-            Self::Bool(truth) => Json::Bool(truth),
-            Self::Integer(integer) => match (i64::try_from(integer), u64::try_from(integer)) {
-                (Ok(integer), _) => Json::from(integer),
-                (_, Ok(integer)) => Json::from(integer),
-                _ => Json::from(integer as f64),
-            },
-            Self::Float(number) => Json::from(number),
-            Self::String(text) => Json::String(text),
-            Self::List(list) => Json::Array(list.into_iter().map(Self::into_json).collect()),
-            Self::Object(members) => {
-                let mut object = serde_json::Map::new();
-                for (name, value) in members {
-                    object.insert(name, value.into_json());
-                }
-                Json::Object(object)
-            }
-        }
-    }
-
     /// A number that arrived as a double. Above 2^53 one no longer tells its neighbours apart, so it is not taken for
     /// an integer.
     pub(crate) fn number(number: f64) -> Self {
@@ -147,4 +124,23 @@ fn decimal(number: f64) -> String {
     let millionths = (size.fract() * 1e6) as u64;
     let text = format!("{sign}{}.{millionths:06}", size.trunc() as u64);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+impl From<&Value> for serde_json::Value {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Integer(value) => i64::try_from(*value)
+                .map(Self::from)
+                .or_else(|_| u64::try_from(*value).map(Self::from))
+                .unwrap_or_else(|_| Self::from(*value as f64)),
+            Value::Float(value) => Self::from(*value),
+            Value::String(text) => Self::String(text.clone()),
+            Value::List(list) => Self::Array(list.iter().map(Self::from).collect()),
+            Value::Object(members) => {
+                Self::Object(members.iter().map(|(name, value)| (name.clone(), value.into())).collect())
+            }
+        }
+    }
 }

@@ -5,9 +5,11 @@ mod digest;
 mod duration;
 mod header;
 mod name;
+mod secret;
 
 pub use address::Cidr;
 pub use digest::{DigestError, Sha256Digest};
 pub use duration::Duration;
 pub use header::{HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 pub use name::Name;
+pub use secret::Secret;

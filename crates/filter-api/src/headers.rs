@@ -161,6 +161,22 @@ impl Headers {
         }
     }
 
+    /// Puts `path`, with its query, in the place of `:path`.
+    pub fn set_path(&mut self, path: &HeaderValue) {
+        self.set_pseudo(":path", path);
+    }
+
+    /// Puts `authority` in the place of `:authority`.
+    pub fn set_authority(&mut self, authority: &HeaderValue) {
+        self.set_pseudo(":authority", authority);
+    }
+
+    fn set_pseudo(&mut self, name: &str, value: &HeaderValue) {
+        if !self.known || self.first(name) != Some(value.as_bytes()) {
+            self.edits.push(EditKind::Set, name, value.as_bytes());
+        }
+    }
+
     /// Adds `value` behind those that are there.
     pub fn append(&mut self, name: &HeaderName, value: &HeaderValue) {
         self.edits.push(EditKind::Append, name.as_str(), value.as_bytes());

@@ -95,10 +95,16 @@ impl Property {
     pub const ROUTE_NAME: Self = Self(b"xds\0route_name");
     /// Status of the response, as a little-endian 64-bit integer; absent if there was none.
     pub const RESPONSE_CODE: Self = Self(b"response\0code");
+    /// Why the response is what it is: `via_upstream`, `cluster_not_found`, `route_not_found`, a filter's own word…
+    pub const RESPONSE_CODE_DETAILS: Self = Self(b"response\0code_details");
     /// Time from the request's start to its end in nanoseconds, as a little-endian 64-bit integer.
     pub const REQUEST_DURATION: Self = Self(b"request\0duration");
     /// The name of the plugin's configuration: what tells two plugins of a proxy apart.
     pub const PLUGIN_NAME: Self = Self(b"plugin_name");
+    /// Whether the peer presented a certificate: one byte, 1 if so.
+    pub const PEER_HAS_CERTIFICATE: Self = Self(b"connection\0mtls");
+    /// The first URI among the names of the peer's certificate.
+    pub const PEER_URI: Self = Self(b"connection\0uri_san_peer_certificate");
     /// The principal that `auth` established, as filter state: no client can set it.
     pub const PRINCIPAL: Self = Self(b"tg.principal");
     /// The claims of the principal, a JSON object, as filter state.
@@ -156,6 +162,10 @@ pub trait Host: Clock {
     /// # Errors
     /// If the host has no source of randomness.
     fn random(&self) -> Result<[u8; 16], HostError>;
+
+    /// A variable of the environment that the module was given (`vm_config.environment_variables`): the same in every
+    /// worker.
+    fn variable(&self, name: &str) -> Option<Vec<u8>>;
 
     /// An attribute; `None` if it is not there.
     fn property(&self, property: Property) -> Option<Vec<u8>>;

@@ -8,7 +8,7 @@ use crate::claim::ClaimMatch;
 use crate::facts::Facts;
 use crate::field::{FieldMatch, Visit, each_cookie, each_header, each_query};
 use crate::host::HostMatch;
-use crate::path::PathMatch;
+use crate::path::{PathCaptures, PathMatch};
 use crate::text::TextMatch;
 
 /// When a rule applies: all of `match`, none of `not`, at least one of `any`.
@@ -53,6 +53,27 @@ impl Conditions {
         Some(Self { all: all?, not: not?, any: any? })
     }
 
+    /// Decodes what stands under a key that holds the words of a `match` alone.
+    pub fn from_match(cursor: Cursor<'_>, scope: Scope) -> Option<Self> {
+        Match::decode(cursor, scope).map(|all| Self { all, ..Self::default() })
+    }
+
+    /// The names of what is captured whichever way the path satisfies `match`: by templates, and by regular expressions
+    /// (their groups' names, and `1`, `2`…).
+    #[must_use]
+    pub fn capture_names(&self) -> Vec<String> {
+        let mut paths = self.all.paths.iter().map(PathMatch::capture_names);
+        let mut names = paths.next().unwrap_or_default();
+        paths.for_each(|others| names.retain(|name| others.contains(name)));
+        names
+    }
+
+    /// What the path condition that holds captures.
+    #[must_use]
+    pub fn captures<'f>(&'f self, facts: &'f Facts<'_>) -> PathCaptures<'f> {
+        self.all.paths.iter().find_map(|path| path.captures(facts)).unwrap_or_default()
+    }
+
     /// Whether the rule applies.
     #[must_use]
     pub fn match_facts(&self, facts: &Facts<'_>) -> bool {
@@ -75,8 +96,17 @@ impl Conditions {
     /// Whether any condition speaks of the path.
     #[must_use]
     pub fn name_paths(&self) -> bool {
-        let mut parts = self.any.iter().chain(&self.not).chain([&self.all]);
-        parts.any(|part| !part.paths.is_empty())
+        self.parts().any(|part| !part.paths.is_empty())
+    }
+
+    /// Whether any condition speaks of the client's address.
+    #[must_use]
+    pub fn name_sources(&self) -> bool {
+        self.parts().any(|part| !part.cidrs.is_empty())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Match> {
+        self.any.iter().chain(&self.not).chain([&self.all])
     }
 }
 

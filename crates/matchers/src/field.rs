@@ -140,7 +140,8 @@ pub fn query_pairs(path: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     pairs.map(|pair| split_once(pair, b'=').unwrap_or((pair, b"")))
 }
 
-pub(crate) fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
+/// A name or value of a parameter with `+` and `%XX` decoded, as HTML forms encode them.
+pub fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);
     }

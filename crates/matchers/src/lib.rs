@@ -12,6 +12,7 @@ mod field;
 mod host;
 mod index;
 mod path;
+mod readings;
 mod regex;
 mod source;
 mod status;
@@ -22,11 +23,12 @@ pub use claim::ClaimMatch;
 pub use conditions::{Conditions, Scope, Unmet};
 pub use facts::Facts;
 pub use field::{
-    Visit, cookie_pairs, cookie_values, each_cookie, each_header, each_query, query_pairs, query_values,
-    request_header,
+    Visit, cookie_pairs, cookie_values, each_cookie, each_header, each_query, form_decoded, query_pairs,
+    query_values, request_header,
 };
 pub use index::{RuleIndex, Shadow};
-pub use path::{is_ambiguous, normalise};
+pub use path::{PathCaptures, is_ambiguous, normalise};
+pub use readings::readings;
 pub use regex::{Regex, RegexError};
 pub use source::ClientAddress;
 pub use status::StatusMatch;

@@ -1,4 +1,5 @@
-//! Every scenario file, on one worker and on two, and with its filters in one module: what comes of it is the same.
+//! Every scenario file, on one worker over HTTP/1.1, on two over HTTP/2, and with its filters in one module: what comes of
+//! it is the same.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +22,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         for (concurrency, form) in [(1, Form::Struct), (2, Form::StringValue)] {
             let (name, file) = (name.clone(), file.clone());
             trials.push(Trial::test(format!("scenarios::{name}::workers_{concurrency}"), move || {
-                replay(&name, &file, |scenario| EnvoyTarget::start(scenario, concurrency, form))
+                replay(&name, &file, |scenario| {
+                    let target = EnvoyTarget::start(scenario, concurrency, form)?;
+                    Ok(if concurrency == 1 { target } else { target.over_http2() })
+                })
             }));
         }
         if file.starts_with(folder.join(EXAMPLE)) {
@@ -30,7 +34,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials.push(Trial::test(format!("scenarios::{name}::suite"), move || {
             replay(&name, &file, |scenario| {
                 let suite = scenario.suite().context("a filter stands twice in the list")?;
-                EnvoyTarget::start_with(&[("suite", &suite)], 1, Form::Struct)
+                EnvoyTarget::start_with(&[("suite", &suite)], &scenario.environment, 1, Form::Struct)
             })
         }));
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use e2e::companions;
 
-use super::{go, redis, say};
+use super::{go, oidc, redis, say};
 use crate::staging;
 
 /// Finds, fetches or builds a program.
@@ -21,6 +21,8 @@ type Find = fn() -> Result<Option<PathBuf>>;
 const WAYS: &[(&str, Prepare, Find)] = &[
     ("redis-server", redis::prepare, || Ok(redis::find())),
     ("ratelimit", || go::tool("ratelimit"), || go::find_tool("ratelimit")),
+    ("opa", || go::tool("opa"), || go::find_tool("opa")),
+    ("oidc-provider", oidc::prepare, oidc::find),
 ];
 
 /// Makes all of them ready. One that cannot be had is reported, and no reason to do without the others: the tests that

@@ -28,6 +28,7 @@ pub struct FakeHost {
     shared: RefCell<BTreeMap<Vec<u8>, Versioned>>,
     versions: Cell<u32>,
     pub(super) metrics: RefCell<Vec<(MetricKind, String, i64)>>,
+    variables: RefCell<BTreeMap<String, Vec<u8>>>,
     pub(super) properties: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,
     /// Filter state of the next exchange.
     pub(super) left: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,
@@ -78,6 +79,11 @@ impl FakeHost {
     /// Gives the next exchange filter state, as a filter in front of this one would.
     pub fn leave_for_next(&self, property: Property, value: &[u8]) {
         self.left.borrow_mut().insert(property.path(), value.to_vec());
+    }
+
+    /// Gives the module an environment variable.
+    pub fn set_variable(&self, name: &str, value: &[u8]) {
+        self.variables.borrow_mut().insert(name.to_owned(), value.to_vec());
     }
 
     /// Takes an attribute away.
@@ -217,6 +223,10 @@ impl Host for FakeHost {
         let _host = self.enter("random");
         self.attempt("random")?;
         Ok([7; 16])
+    }
+
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.variables.borrow().get(name).cloned()
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {

@@ -46,6 +46,9 @@ fn replay<F: Filter>(
     let configuration = configure(&scenario).map_err(|error| format!("{name}: {error}"))?;
     LOG.with_borrow_mut(String::clear);
     let host = FakeHost::new();
+    for (variable, value) in &scenario.environment {
+        host.set_variable(variable, value.as_bytes());
+    }
     let plugin = Plugin::<F>::configure(configuration.to_string().as_bytes(), &*host);
     match (plugin, scenario.refused.is_empty()) {
         (Ok(plugin), true) => run(name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) }),
@@ -134,7 +137,13 @@ fn answered(upstream: &Pairs, grpc: bool) -> Response {
         headers: values("x-echo-header").filter_map(header).collect(),
         body: values("x-echo-body").next().unwrap_or_default().to_vec(),
         reached: Some(backend(upstream).to_owned()),
-        upstream_headers: upstream.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
+        upstream_headers: upstream
+            .iter()
+            .map(|(name, value)| {
+                let name = if name == ":authority" { "host" } else { name };
+                (name.to_owned(), shown(value))
+            })
+            .collect(),
         grpc_status: grpc.then_some(0),
     }
 }
