@@ -91,10 +91,10 @@ fn what_is_no_document_is_refused() {
     assert_eq!(errors::<Document>("[]"), ["configuration: expected an object, found an empty list"]);
     assert_eq!(
         errors::<Document>("{"),
-        ["configuration: expected a JSON document, found EOF while parsing an object at line 1 column 1"]
+        ["configuration: expected a JSON document, found a text that ends too early at line 1 column 2"]
     );
     let deep = "[".repeat(100_000);
-    assert!(errors::<Document>(&deep)[0].contains("recursion limit exceeded"));
+    assert!(errors::<Document>(&deep)[0].contains("more than 128 lists and objects"));
     assert!(decode::<Document>(b"\"\xff\"").is_err());
 }
 

@@ -2,12 +2,11 @@
 
 use tidegate_config::{Cursor, Decode, Duration, Name};
 use tidegate_matchers::{Conditions, Scope, StatusMatch};
+use tidegate_quota::{Concurrency, MOST_QUOTAS, Rules, Unit};
 
 use super::Otherwise;
 use super::{Cost, Quota, text};
-use crate::concurrency::Concurrency;
 use crate::key::KeyPart;
-use crate::state::{MOST_QUOTAS, Rules, Unit};
 
 /// Whether a limit refuses or only counts what it would refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
