@@ -131,10 +131,7 @@ impl From<&Value> for serde_json::Value {
         match value {
             Value::Null => Self::Null,
             Value::Bool(value) => Self::Bool(*value),
-            Value::Integer(value) => i64::try_from(*value)
-                .map(Self::from)
-                .or_else(|_| u64::try_from(*value).map(Self::from))
-                .unwrap_or_else(|_| Self::from(*value as f64)),
+            Value::Integer(value) => Self::from(*value),
             Value::Float(value) => Self::from(*value),
             Value::String(text) => Self::String(text.clone()),
             Value::List(list) => Self::Array(list.iter().map(Self::from).collect()),
