@@ -67,9 +67,9 @@ impl Conditions {
     }
 }
 
-/// Conditions that must all hold. An empty list is no condition.
+/// Conditions that must all hold: one `match` without its `not` and `any`. An empty list is no condition.
 #[derive(Debug, Clone, Default)]
-struct Match {
+pub struct Match {
     paths: Vec<PathMatch>,
     hosts: Vec<HostMatch>,
     methods: Vec<String>,
@@ -84,8 +84,15 @@ struct Match {
 impl Match {
     fn decode(cursor: Cursor<'_>, scope: Scope) -> Option<Self> {
         let mut object = cursor.object()?;
-        let paths = list(&mut object, "paths");
-        let hosts = list(&mut object, "hosts");
+        let decoded = Self::from_object(&mut object, scope);
+        object.finish();
+        decoded
+    }
+
+    /// Decodes the conditions among the keys of an object that may have others beside them.
+    pub fn from_object(object: &mut Object<'_>, scope: Scope) -> Option<Self> {
+        let paths = list(object, "paths");
+        let hosts = list(object, "hosts");
         let methods = object.get("methods").map_or(Some(Vec::new()), methods);
         let headers = object.get("headers").map_or(Some(Vec::new()), |cursor| {
             let decoded: Vec<_> = cursor.elements()?.map(FieldMatch::decode_header).collect();
@@ -95,8 +102,8 @@ impl Match {
                 decoded.into_iter().collect()
             }
         });
-        let query = list(&mut object, "query");
-        let cookies = list(&mut object, "cookies");
+        let query = list(object, "query");
+        let cookies = list(object, "cookies");
         let cidrs = object.get("source").map_or(Some(Vec::new()), |cursor| {
             let mut source = cursor.object()?;
             let cidrs = source.require("cidrs").and_then(Cursor::non_empty_list);
@@ -104,10 +111,9 @@ impl Match {
             cidrs
         });
         let (principals, claims) = match scope {
-            Scope::Request => (principals(&mut object), list(&mut object, "claims")),
+            Scope::Request => (principals(object), list(object, "claims")),
             Scope::Unauthenticated => (Some(Vec::new()), Some(Vec::new())),
         };
-        object.finish();
         Some(Self {
             paths: paths?,
             hosts: hosts?,
@@ -121,7 +127,9 @@ impl Match {
         })
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether there is no condition at all: every request satisfies it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
             && self.hosts.is_empty()
             && self.methods.is_empty()
@@ -133,7 +141,9 @@ impl Match {
             && self.claims.is_empty()
     }
 
-    fn matches(&self, facts: &Facts<'_>) -> bool {
+    /// Whether an exchange satisfies all of them.
+    #[must_use]
+    pub fn matches(&self, facts: &Facts<'_>) -> bool {
         let exchange = facts.exchange();
         any(&self.methods, |method| method.as_bytes() == exchange.method())
             && any(&self.paths, |path| path.matches(exchange.path(), facts.path()))

@@ -16,7 +16,7 @@ mod template;
 mod text;
 
 pub use claim::ClaimMatch;
-pub use conditions::{Conditions, Scope};
+pub use conditions::{Conditions, Match, Scope};
 pub use facts::Facts;
 pub use field::{cookie_values, query_values};
 pub use path::{is_ambiguous, normalise};

@@ -75,6 +75,10 @@ impl Host for Envoy {
         abi::record_metric(metric.0, value);
     }
 
+    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
+        header_block(abi::REQUEST_HEADERS)
+    }
+
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {
         header_block(abi::RESPONSE_HEADERS)
     }
@@ -98,10 +102,6 @@ fn milliseconds(timeout: Duration) -> u32 {
 }
 
 impl Wire for Envoy {
-    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
-        header_block(abi::REQUEST_HEADERS)
-    }
-
     fn edit(&self, map: Map, edit: Edit<'_>) -> Result<(), HostError> {
         let map = match map {
             Map::Request => abi::REQUEST_HEADERS,

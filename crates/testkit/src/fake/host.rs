@@ -139,6 +139,23 @@ impl FakeHost {
         self.was_reset.get()
     }
 
+    /// What Envoy's attributes say of the request's headers.
+    fn request_property(&self, property: Property) -> Option<Vec<u8>> {
+        let path = property.path();
+        let name: &[u8] = match path {
+            b"request\0method" => b":method",
+            b"request\0host" => b":authority",
+            _ => path.strip_prefix(b"request\0headers\0")?,
+        };
+        let request = self.request.borrow();
+        let values: Vec<&[u8]> = request
+            .iter()
+            .filter(|(found, _)| found.as_bytes() == name)
+            .map(|(_, value)| value.as_slice())
+            .collect();
+        (!values.is_empty()).then(|| values.join(&b','))
+    }
+
     fn attempt(&self, call: &'static str) -> Result<(), HostError> {
         self.failing.borrow().get(call).map_or(Ok(()), |error| Err(*error))
     }
@@ -190,7 +207,8 @@ impl Host for FakeHost {
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {
-        self.properties.borrow().get(property.path()).cloned()
+        let set = self.properties.borrow().get(property.path()).cloned();
+        set.or_else(|| self.request_property(property))
     }
 
     fn set_property(&self, property: Property, value: &[u8]) -> Result<(), HostError> {
@@ -213,12 +231,20 @@ impl Host for FakeHost {
         }
     }
 
-    /// Keeps the sum of what was recorded.
+    /// Keeps the sum of what a histogram was given, and what a gauge was given last.
     fn record(&self, metric: MetricId, value: u64) {
+        let value = i64::try_from(value).expect("small values");
         match self.metrics.borrow_mut().get_mut(metric.0 as usize) {
-            Some((MetricKind::Histogram, _, sum)) => *sum += i64::try_from(value).expect("small values"),
-            _ => panic!("metric {} is not a histogram", metric.0),
+            Some((MetricKind::Histogram, _, sum)) => *sum += value,
+            Some((MetricKind::Gauge, _, last)) => *last = value,
+            _ => panic!("metric {} is neither a histogram nor a gauge", metric.0),
         }
+    }
+
+    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
+        self.attempt("request_headers")?;
+        // Through the serialised form, as from a real host.
+        HeaderBlock::new(block(&self.request.borrow()).as_bytes().into()).map_err(|_| HostError::Other(0))
     }
 
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {
@@ -237,12 +263,6 @@ impl Host for FakeHost {
 }
 
 impl Wire for FakeHost {
-    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
-        self.attempt("request_headers")?;
-        // Through the serialised form, as from a real host.
-        HeaderBlock::new(block(&self.request.borrow()).as_bytes().into()).map_err(|_| HostError::Other(0))
-    }
-
     fn edit(&self, map: Map, edit: Edit<'_>) -> Result<(), HostError> {
         self.attempt("edit")?;
         match map {
