@@ -143,11 +143,12 @@ fn wasm_filter(name: &str, configuration: &Value, form: Form) -> Result<Value> {
 
 /// One per label of a telemetry filter: they take `code=.=2xx;.;` out of a metric's name and make it a label.
 fn stats_tags(filters: &[(&str, &Value)]) -> Vec<Value> {
-    let metrics = filters
-        .iter()
-        .filter(|(name, _)| *name == "telemetry")
-        .filter_map(|(_, configuration)| configuration["metrics"].as_array())
-        .flatten();
+    let telemetry = filters.iter().filter_map(|(name, configuration)| match *name {
+        "telemetry" => Some(*configuration),
+        "suite" => configuration.get("telemetry"),
+        _ => None,
+    });
+    let metrics = telemetry.filter_map(|configuration| configuration["metrics"].as_array()).flatten();
     let mut labels: Vec<&String> =
         metrics.filter_map(|metric| metric["labels"].as_object()).flat_map(|labels| labels.keys()).collect();
     labels.sort_unstable();

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use serde_json::Value;
 use tidegate_testkit::scenario::{Request, Response, Scenario, Target};
 
 use crate::bootstrap::{self, Form};
@@ -22,9 +23,14 @@ pub struct EnvoyTarget {
 impl EnvoyTarget {
     /// Starts Envoy; the error of a refused configuration holds Envoy's log.
     pub fn start(scenario: &Scenario, concurrency: u32, form: Form) -> Result<Self> {
-        let upstreams = Upstreams::start()?;
         let filters: Vec<_> = scenario.filters().collect();
-        let bootstrap = bootstrap::with_filters(&filters, &upstreams, form)?;
+        Self::start_with(&filters, concurrency, form)
+    }
+
+    /// The same with these filters.
+    pub fn start_with(filters: &[(&str, &Value)], concurrency: u32, form: Form) -> Result<Self> {
+        let upstreams = Upstreams::start()?;
+        let bootstrap = bootstrap::with_filters(filters, &upstreams, form)?;
         Ok(Self { envoy: Envoy::start(&bootstrap, concurrency)?, _upstreams: upstreams })
     }
 }

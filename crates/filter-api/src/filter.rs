@@ -94,7 +94,8 @@ pub trait Filter: Sized + 'static {
         let _ = (stream, exchange, host);
     }
 
-    /// How often [`Filter::on_tick`] is wanted; `None`: never.
+    /// How often [`Filter::on_tick`] is wanted at least; `None`: never. In a module with other filters the shortest of all
+    /// periods counts.
     fn tick_period(&self) -> Option<Duration> {
         None
     }

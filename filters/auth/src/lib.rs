@@ -11,5 +11,5 @@ mod reply;
 pub use config::Config;
 pub use filter::Auth;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "module"))]
 tidegate_proxy_host::export_filter!(Auth);

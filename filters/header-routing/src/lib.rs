@@ -9,5 +9,5 @@ mod filter;
 pub use config::Config;
 pub use filter::HeaderRouting;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "module"))]
 tidegate_proxy_host::export_filter!(HeaderRouting);

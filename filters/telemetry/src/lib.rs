@@ -12,5 +12,5 @@ mod series;
 pub use config::Config;
 pub use filter::Telemetry;
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "module"))]
 tidegate_proxy_host::export_filter!(Telemetry);

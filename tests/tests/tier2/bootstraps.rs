@@ -7,7 +7,7 @@ use e2e::tools;
 use e2e::upstream::Upstreams;
 use libtest_mimic::{Failed, Trial};
 
-const NAMES: [&str; 5] = ["rate-limit", "header-routing", "auth", "telemetry", "all-filters"];
+const NAMES: [&str; 6] = ["rate-limit", "header-routing", "auth", "telemetry", "all-filters", "suite"];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let each = NAMES.map(|name| Trial::test(format!("bootstraps::{name}"), move || starts(name)));
@@ -21,7 +21,7 @@ fn starts(name: &str) -> Result<(), Failed> {
     let envoy = Envoy::start(&bootstrap, 1)?;
     let reply = client::get(envoy.address(), "/")?;
     // Where keys are asked for, a request without one is refused.
-    let expected = if matches!(name, "auth" | "all-filters") { 401 } else { 200 };
+    let expected = if matches!(name, "auth" | "all-filters" | "suite") { 401 } else { 200 };
     if reply.status != expected {
         return Err(format!("expected {expected}, seen {}\n{}", reply.status, envoy.log()).into());
     }

@@ -1,7 +1,8 @@
-//! Every scenario file, on one worker and on two.
+//! Every scenario file, on one worker and on two, and with its filters in one module: what comes of it is the same.
 
 use std::path::{Path, PathBuf};
 
+use anyhow::{Context as _, Result};
 use e2e::bootstrap::Form;
 use e2e::target::EnvoyTarget;
 use e2e::tools;
@@ -17,9 +18,15 @@ pub(crate) fn trials() -> Vec<Trial> {
         for (concurrency, form) in [(1, Form::Struct), (2, Form::StringValue)] {
             let (name, file) = (name.clone(), file.clone());
             trials.push(Trial::test(format!("scenarios::{name}::workers_{concurrency}"), move || {
-                replay(&name, &file, concurrency, form)
+                replay(&name, &file, |scenario| EnvoyTarget::start(scenario, concurrency, form))
             }));
         }
+        trials.push(Trial::test(format!("scenarios::{name}::suite"), move || {
+            replay(&name, &file, |scenario| {
+                let suite = scenario.suite().context("a filter stands twice in the list")?;
+                EnvoyTarget::start_with(&[("suite", &suite)], 1, Form::Struct)
+            })
+        }));
     }
     trials.push(Trial::test("scenarios::there_are_some_for_each_filter", move || {
         for filter in ["auth", "header-routing", "rate-limit", "telemetry"] {
@@ -32,10 +39,14 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-fn replay(name: &str, file: &Path, concurrency: u32, form: Form) -> Result<(), Failed> {
+fn replay(
+    name: &str,
+    file: &Path,
+    start: impl FnOnce(&Scenario) -> Result<EnvoyTarget>,
+) -> Result<(), Failed> {
     let text = std::fs::read_to_string(file)?;
     let scenario = Scenario::parse(&text).map_err(|error| format!("{name}: {error}"))?;
-    let started = EnvoyTarget::start(&scenario, concurrency, form);
+    let started = start(&scenario);
     if scenario.refused.is_empty() {
         let mut target = started.map_err(|error| format!("{name}: {error:#}"))?;
         return Ok(run(name, &scenario, &mut target)?);

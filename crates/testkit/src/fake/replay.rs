@@ -5,6 +5,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use serde_json::Value;
 use tidegate_filter_api::{Filter, Property};
 use tidegate_proxy_host::pipeline::Plugin;
 
@@ -16,24 +17,38 @@ use crate::scenario::{Request, Response, Scenario, Target, refusal, run, shown};
 /// # Panics
 /// With every mismatch, if something is not as the files say, or if there is no file.
 pub fn replay_folder<F: Filter>(folder: &str) {
+    replay_each::<F>(folder, |scenario| {
+        let mut filters = scenario.filters();
+        match (filters.next(), filters.next()) {
+            (Some((_, configuration)), None) => Ok(configuration.clone()),
+            _ => Err("one filter is expected in this folder".to_owned()),
+        }
+    });
+}
+
+/// The same on a filter that holds those of the files: `configure` makes its configuration of theirs.
+///
+/// # Panics
+/// As [`replay_folder`].
+pub fn replay_each<F: Filter>(folder: &str, configure: impl Fn(&Scenario) -> Result<Value, String>) {
     capture_log();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios").join(folder);
     let files = std::fs::read_dir(&path).expect("the folder is there");
     let mut files: Vec<_> = files.map(|entry| entry.expect("it can be listed").path()).collect();
     files.sort_unstable();
     assert!(!files.is_empty(), "no scenario in {}", path.display());
-    let failures: Vec<String> = files.iter().filter_map(|file| replay::<F>(file).err()).collect();
+    let failures: Vec<String> = files.iter().filter_map(|file| replay::<F>(file, &configure).err()).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-fn replay<F: Filter>(file: &Path) -> Result<(), String> {
+fn replay<F: Filter>(
+    file: &Path,
+    configure: impl Fn(&Scenario) -> Result<Value, String>,
+) -> Result<(), String> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
     let scenario = Scenario::parse(&text).map_err(|error| format!("{name}: {error}"))?;
-    let mut filters = scenario.filters();
-    let (Some((_, configuration)), None) = (filters.next(), filters.next()) else {
-        return Err(format!("{name}: one filter is expected in this folder"));
-    };
+    let configuration = configure(&scenario).map_err(|error| format!("{name}: {error}"))?;
     LOG.with_borrow_mut(String::clear);
     let host = FakeHost::new();
     let plugin = Plugin::<F>::configure(configuration.to_string().as_bytes(), &*host);

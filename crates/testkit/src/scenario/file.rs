@@ -127,6 +127,23 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// The same filters as the suite's configuration: each under its name, in the order of the list. `None` if one stands
+    /// there twice: the suite has each once.
+    #[must_use]
+    pub fn suite(&self) -> Option<Value> {
+        let mut suite = serde_json::Map::new();
+        let mut order = Vec::new();
+        for (name, configuration) in self.filters() {
+            let name = name.replace('-', "_");
+            order.push(Value::from(name.clone()));
+            if suite.insert(name, configuration.clone()).is_some() {
+                return None;
+            }
+        }
+        suite.insert("order".to_owned(), order.into());
+        Some(suite.into())
+    }
+
     /// Name and configuration of each filter, in order.
     pub fn filters(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.filters.iter().flatten().map(|(name, configuration)| (name.as_str(), configuration))

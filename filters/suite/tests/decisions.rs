@@ -1,0 +1,85 @@
+//! What only a suite has to get right: order, absent filters, responses, refusals.
+
+use std::time::Duration;
+
+use tidegate_suite::Suite;
+use tidegate_testkit::fake::{Outcome, refusal, worker};
+
+const ALL: &str = r#"{
+    "auth": {
+        "providers": {"keys": {"api_key": {"from": [{"header": "x-api-key"}],
+            "keys": [{"id": "acme", "sha256": "KEY"}]}}},
+        "rules": [{"name": "api", "match": {"paths": [{"prefix": "/api"}]}, "require": "keys"}],
+        "default": "allow"
+    },
+    "rate_limit": {"limits": [{"name": "each", "key": ["principal"], "quotas": [{"requests": 1, "per": "1m"}]}]},
+    "header_routing": {
+        "rules": [{"name": "acme", "match": {"principals": [{"exact": "acme"}]}, "route": "beta"}],
+        "route_header": "x-route"
+    },
+    "telemetry": {"metrics": [{"name": "requests", "type": "counter", "labels": {"who": "principal", "code": "status_class"}}]}
+}"#;
+/// Of "acme-key-1".
+const DIGEST: &str = "904fc520be4ca9db80d0ffcc6bf7e01b4148e33d45bb6b422ad2e607815fb508";
+
+fn all() -> String {
+    ALL.replace("KEY", DIGEST)
+}
+
+const KEY: &[(&str, &[u8])] = &[("x-api-key", b"acme-key-1")];
+
+#[test]
+fn what_one_filter_finds_out_the_next_knows() {
+    let suite = worker::<Suite>(&all());
+    let first = suite.get("/api", KEY);
+    assert_eq!(first.upstream("x-route"), [b"beta"], "routed by the principal");
+    assert_eq!(suite.get("/api", KEY).status(), 429, "limited by the principal");
+    // Without a principal there is nothing to count by.
+    assert_eq!(suite.get("/", &[]).upstream("x-route"), [] as [&[u8]; 0]);
+}
+
+#[test]
+fn a_refused_request_meets_no_later_filter_but_is_counted() {
+    let suite = worker::<Suite>(&all());
+    let (outcome, exchange) = suite.send("GET", "/api", &[]);
+    assert_eq!(outcome.status(), 401);
+    assert_eq!(suite.host().metric("tidegate.rate_limit.each.allowed"), 0);
+    exchange.end(Some(401), Duration::from_millis(1));
+    assert_eq!(suite.host().metric("code=.=4xx;.;who=.=unknown;.;requests"), 1);
+}
+
+#[test]
+fn the_order_is_the_configurations() {
+    let order = r#""order": ["rate_limit", "auth", "header_routing", "telemetry"], "auth""#;
+    let suite = worker::<Suite>(&all().replace("\"auth\"", order).replace(r#"["principal"]"#, "[]"));
+    assert_eq!(suite.get("/api", &[]).status(), 401);
+    assert_eq!(suite.get("/api", &[]).status(), 429, "counted before anybody is asked who they are");
+}
+
+#[test]
+fn filters_that_are_not_configured_do_nothing() {
+    let suite = worker::<Suite>(r#"{"telemetry": {"metrics": [{"name": "requests", "type": "counter"}]}}"#);
+    let Outcome::Passed(pairs) = suite.get("/", KEY) else { panic!("not let through") };
+    assert_eq!(pairs.len(), 4, "nothing was added: {pairs:?}");
+    assert!(
+        !suite.host().metric_names().iter().any(|name| name.contains("auth") || name.contains("rate_limit"))
+    );
+}
+
+#[test]
+fn every_error_of_every_filter_is_told_with_its_path() {
+    assert_eq!(
+        refusal::<Suite>(
+            r#"{"auth": {"rules": 1}, "rate_limit": {"limits": []}, "routing": {}, "order": ["auth"]}"#
+        ),
+        "auth.rules: expected a list, found 1\n\
+         rate_limit.limits: expected a list of at least one, found an empty list\n\
+         order: expected each configured filter once: auth, rate_limit, found auth\n\
+         routing: expected one of \"auth\", \"rate_limit\", \"header_routing\", \"telemetry\", \"order\", found an unknown key"
+    );
+    for nothing in ["{}", r#"{"order": []}"#] {
+        assert!(refusal::<Suite>(nothing).contains(
+            "configuration: expected at least one of \"auth\", \"rate_limit\", \"header_routing\", \"telemetry\", found none of them"
+        ));
+    }
+}
