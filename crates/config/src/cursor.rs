@@ -76,6 +76,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The value here as a number, or `None` without a report.
+    #[must_use]
+    pub fn as_number(&self) -> Option<f64> {
+        match self.value {
+            Value::Integer(value) => Some(*value as f64),
+            Value::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// The value here as a boolean, or `None` without a report.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
@@ -277,7 +287,9 @@ pub fn unique_names<'n>(list: &Cursor<'_>, names: impl Iterator<Item = &'n Name>
     }
 }
 
-fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
+/// `"a"`, or `one of "a", "b"`: how messages list what is allowed.
+#[must_use]
+pub fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
     let quoted: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
     match quoted.as_slice() {
         [only] => only.clone(),

@@ -13,11 +13,11 @@ mod error;
 mod structure;
 mod values;
 
-pub use cursor::{Cursor, Decode, Object, Variant, unique_names};
+pub use cursor::{Cursor, Decode, Object, Variant, one_of, unique_names};
 pub use error::{Error, Errors};
 pub use values::{
-    Cidr, DigestError, Duration, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue, Name,
-    Sha256Digest,
+    Cidr, DigestError, Duration, Fraction, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue,
+    Name, Sha256Digest,
 };
 
 /// Decodes `document`, or says everything that is wrong with it.

@@ -3,11 +3,13 @@
 mod address;
 mod digest;
 mod duration;
+mod fraction;
 mod header;
 mod name;
 
 pub use address::Cidr;
 pub use digest::{DigestError, Sha256Digest};
 pub use duration::Duration;
+pub use fraction::Fraction;
 pub use header::{HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 pub use name::Name;

@@ -107,6 +107,8 @@ impl Property {
     pub const REQUEST_METHOD: Self = Self(b"request\0method");
     /// `:authority`.
     pub const REQUEST_HOST: Self = Self(b"request\0host");
+    /// `:scheme`.
+    pub const REQUEST_SCHEME: Self = Self(b"request\0scheme");
     /// The request's `content-type`.
     pub const REQUEST_CONTENT_TYPE: Self = Self(b"request\0headers\0content-type");
     /// `HTTP/1.1`, `HTTP/2`

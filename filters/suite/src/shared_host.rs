@@ -63,6 +63,10 @@ impl Host for SharedHost<'_> {
         self.host.record(metric, value);
     }
 
+    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
+        self.host.request_headers()
+    }
+
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {
         self.host.response_headers()
     }

@@ -1,192 +1,125 @@
 //! The filter's configuration.
 
-use tidegate_config::{Cursor, Decode, HeaderName, Object};
+use std::time::Duration;
 
-use crate::attribute::Attribute;
+use tidegate_config::{Cursor, Decode, Object};
+use tidegate_matchers::{ClientAddress, TemplateSet};
+
+pub(crate) mod access_log;
+pub(crate) mod endpoint;
+pub(crate) mod label;
+pub(crate) mod metric;
+mod preset;
+pub(crate) mod trace;
+pub(crate) mod when;
+
+use access_log::AccessLog;
+use endpoint::Endpoint;
+use metric::{Metric, Surroundings};
+use trace::Trace;
 
 /// The filter's configuration: see the filter's README for every word.
 #[derive(Debug)]
 pub struct Config {
     pub(crate) metrics: Vec<Metric>,
+    /// `None`: Envoy keeps them.
+    pub(crate) metrics_to: Option<(Endpoint, Duration)>,
+    pub(crate) path_templates: TemplateSet,
     pub(crate) max_series: usize,
     pub(crate) access_log: Vec<AccessLog>,
+    pub(crate) trace: Option<Trace>,
+    pub(crate) client_address: ClientAddress,
+    /// What OTLP says of the proxy itself.
+    pub(crate) resource: Vec<(String, String)>,
 }
-
-/// One metric.
-#[derive(Debug)]
-pub(crate) struct Metric {
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
-    pub(crate) labels: Vec<Label>,
-}
-
-/// What a metric measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// How many exchanges.
-    Counter,
-    /// How long they took, in whole units of this many nanoseconds.
-    Duration(u64),
-}
-
-#[derive(Debug)]
-pub(crate) struct Label {
-    pub(crate) name: String,
-    pub(crate) source: Source,
-}
-
-/// Where a label's value comes from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    Attribute(Attribute),
-    /// All values of a header; one that is not allowed, if there is such a list, becomes `other`.
-    Header {
-        name: HeaderName,
-        allow: Vec<String>,
-    },
-}
-
-/// One access log.
-#[derive(Debug)]
-pub(crate) struct AccessLog {
-    pub(crate) fields: Vec<(&'static str, Attribute)>,
-}
-
-const ATTRIBUTES: [(&str, Attribute); 8] = [
-    ("route_name", Attribute::RouteName),
-    ("method", Attribute::Method),
-    ("host", Attribute::Host),
-    ("path", Attribute::Path),
-    ("status", Attribute::Status),
-    ("status_class", Attribute::StatusClass),
-    ("duration", Attribute::Duration),
-    ("principal", Attribute::Principal),
-];
 
 impl Decode for Config {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let metrics = object.get("metrics").map_or(Some(Vec::new()), |cursor| {
-            let metrics: Vec<Metric> = cursor.decode()?;
-            for (index, metric) in metrics.iter().enumerate() {
-                if metrics.iter().take(index).any(|earlier| earlier.name == metric.name) {
-                    return cursor
-                        .expected_found("each metric name once", format_args!("\"{}\" twice", metric.name));
-                }
-            }
-            Some(metrics)
-        });
+        let path_templates: Option<Option<TemplateSet>> = object.optional("path_templates");
+        let metrics_to = object.get("metrics_to").map_or(Some(None), |cursor| metrics_to(cursor).map(Some));
+        let around = Surroundings {
+            // Where they are wrong, that is said once.
+            templates: path_templates.as_ref().is_none_or(Option::is_some),
+            otlp: metrics_to.as_ref().is_none_or(Option::is_some),
+        };
+        let metrics = metrics(&mut object, around);
         let max_series = object.get("max_series").map_or(Some(2_000), |cursor| cursor.integer(1, 100_000));
-        let access_log = object.or("access_log", Vec::new());
+        let access_log = object.get("access_log").map_or(Some(Vec::new()), |cursor| {
+            each(&cursor, |log| AccessLog::decode(log, around.templates))
+        });
+        let trace = object
+            .get("trace")
+            .map_or(Some(None), |cursor| Trace::decode(cursor, around.templates).map(Some));
+        let client_address = object.or("client_address", ClientAddress::default());
+        let resource = object.get("resource").map_or(Some(Vec::new()), resource);
         object.finish();
-        Some(Self {
+        let config = Self {
             metrics: metrics?,
+            metrics_to: metrics_to?,
+            path_templates: path_templates?.unwrap_or_default(),
             max_series: usize::try_from(max_series?).ok()?,
             access_log: access_log?,
-        })
-    }
-}
-
-impl Decode for Metric {
-    fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        let mut object = cursor.object()?;
-        let name_cursor = object.require("name");
-        let name =
-            name_cursor.and_then(|cursor| metric_name(cursor, "a metric name of letters, digits and \"_\""));
-        let kind = kind(&mut object);
-        let labels = object.get("labels").map_or(Some(Vec::new()), |cursor| {
-            let labels: Vec<Option<Label>> =
-                cursor.entries()?.map(|(name, cursor)| label(name, cursor)).collect();
-            labels.into_iter().collect::<Option<Vec<Label>>>().map(|mut labels| {
-                // A Struct's members arrive in any order: sorted, a series has one name whoever wrote it.
-                labels.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-                labels
-            })
-        });
-        object.finish();
-        let (name, kind) = (name?, kind?);
-        if let (Kind::Duration(_), Some(stem)) = (kind, name.strip_suffix("_seconds")) {
-            // A histogram here holds whole numbers: in seconds it would be wrong by a thousand, or mostly zero.
-            return name_cursor?
-                .expected(format_args!("a name for whole units, such as \"{stem}_milliseconds\""));
+            trace: trace?,
+            client_address: client_address?,
+            resource: resource?,
+        };
+        if config.metrics.is_empty() && config.access_log.is_empty() && config.trace.is_none() {
+            return cursor
+                .expected_found("\"metrics\", \"preset\", \"access_log\" or \"trace\"", "none of them");
         }
-        Some(Self { name, kind, labels: labels? })
+        Some(config)
     }
 }
 
-fn kind(object: &mut Object<'_>) -> Option<Kind> {
-    let kind =
-        object.require("type").and_then(|cursor| cursor.word(&[("counter", false), ("histogram", true)]));
-    let value = object.get("value");
-    let unit = object.get("unit");
-    if !kind? {
-        for (cursor, key) in [(value, "value"), (unit, "unit")] {
-            if let Some(cursor) = cursor {
-                return cursor.expected_found(format_args!("\"{key}\" on a histogram only"), "a counter");
-            }
+fn metrics(object: &mut Object<'_>, around: Surroundings) -> Option<Vec<Metric>> {
+    let preset = object.get("preset").map_or(Some(Vec::new()), |cursor| {
+        cursor.word(&[("otel_http", ())]).map(|()| preset::otel_http(around))
+    });
+    let Some(cursor) = object.get("metrics") else { return preset };
+    let own = each(&cursor, |metric| Metric::decode(metric, around));
+    let (preset, own) = (preset?, own?);
+    for (index, metric) in own.iter().enumerate() {
+        if own.iter().take(index).chain(&preset).any(|other| other.name == metric.name) {
+            return cursor
+                .expected_found("each metric name once", format_args!("\"{}\" twice", metric.name));
         }
-        return Some(Kind::Counter);
     }
-    let Some(value) = value else {
-        return object.cursor().expected_found("the key \"value\"", "none");
-    };
-    value.word(&[("duration", ())])?;
-    let units = [("ms", 1_000_000), ("us", 1_000)];
-    unit.map_or(Some(1_000_000), |cursor| cursor.word(&units)).map(Kind::Duration)
+    Some(own.into_iter().chain(preset).collect())
 }
 
-fn label(name: &str, cursor: Cursor<'_>) -> Option<Label> {
-    if !is_metric_name(name) {
-        return cursor
-            .expected_found("a label named in letters, digits and \"_\"", format_args!("\"{name}\""));
-    }
-    let source = match cursor.as_str() {
-        Some("path") => {
-            // Every path is a series of its own: the bound would be full within minutes.
-            cursor.expected("an attribute with few values (\"path\" has one per request)")
+/// Every element is decoded, also after a bad one: all errors at once.
+fn each<T>(cursor: &Cursor<'_>, decode: impl Fn(Cursor<'_>) -> Option<T>) -> Option<Vec<T>> {
+    let decoded: Vec<Option<T>> = cursor.elements()?.map(decode).collect();
+    decoded.into_iter().collect()
+}
+
+/// `{otlp: {cluster: collector}, every: 10s}`
+fn metrics_to(cursor: Cursor<'_>) -> Option<(Endpoint, Duration)> {
+    let mut object = cursor.object()?;
+    let endpoint = object.required("otlp");
+    let every = object.get("every").map_or(Some(Duration::from_secs(10)), |cursor| {
+        let every: tidegate_config::Duration = cursor.decode()?;
+        let seconds = every.get().as_secs_f64();
+        if (1.0..=3_600.0).contains(&seconds) {
+            Some(every.get())
+        } else {
+            cursor.expected("a duration from \"1s\" to \"1h\"")
         }
-        Some(_) => cursor.word(&ATTRIBUTES).map(Source::Attribute),
-        None => {
-            let mut object = cursor.object()?;
-            let name = object.required("header");
-            let allow = object.get("allow").map_or(Some(Vec::new()), Cursor::non_empty_list);
-            object.finish();
-            Some(Source::Header { name: name?, allow: allow? })
-        }
-    };
-    Some(Label { name: name.to_owned(), source: source? })
+    });
+    object.finish();
+    Some((endpoint?, every?))
 }
 
-impl Decode for AccessLog {
-    fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        let mut object = cursor.object()?;
-        let to = object.require("to").and_then(|cursor| cursor.word(&[("log", ())]));
-        let fields = object.require("fields").and_then(Cursor::non_empty_list);
-        object.finish();
-        to?;
-        Some(Self { fields: fields?.into_iter().map(|Field(name, attribute)| (name, attribute)).collect() })
+/// `{service.name: shop, deployment.environment.name: production}`
+fn resource(cursor: Cursor<'_>) -> Option<Vec<(String, String)>> {
+    const MOST: usize = 32;
+    let decoded: Vec<Option<(String, String)>> =
+        cursor.entries()?.map(|(name, value)| Some((name.to_owned(), value.decode()?))).collect();
+    if decoded.len() > MOST {
+        return cursor.expected_found(format_args!("at most {MOST} attributes"), decoded.len());
     }
-}
-
-struct Field(&'static str, Attribute);
-
-impl Decode for Field {
-    fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        let words = ATTRIBUTES.map(|(name, attribute)| (name, (name, attribute)));
-        cursor.word(&words).map(|(name, attribute)| Self(name, attribute))
-    }
-}
-
-fn metric_name(cursor: Cursor<'_>, expected: &str) -> Option<String> {
-    match cursor.as_str().filter(|name| is_metric_name(name)) {
-        Some(name) => Some(name.to_owned()),
-        None => cursor.expected(expected),
-    }
-}
-
-/// Prometheus' data model, without the colon that is reserved for recording rules.
-fn is_metric_name(name: &str) -> bool {
-    (1..=128).contains(&name.len())
-        && !name.starts_with(|first: char| first.is_ascii_digit())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    let mut resource = decoded.into_iter().collect::<Option<Vec<_>>>()?;
+    resource.sort_unstable();
+    Some(resource)
 }

@@ -1,0 +1,135 @@
+//! `otlp`, `batch`, `queue`: where records go, how many at once, and how many may wait.
+
+use std::time;
+
+use tidegate_config::{Cursor, Decode, Duration, HeaderName, HeaderValue, Object};
+
+/// A collector that speaks OTLP/HTTP, behind a cluster of Envoy's.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    pub(crate) cluster: String,
+    pub(crate) authority: String,
+    /// `None`: the signal's own, `/v1/logs`.
+    pub(crate) path: Option<String>,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) timeout: time::Duration,
+}
+
+/// Headers often hold a key.
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Endpoint").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}
+
+/// Headers that say how a message is framed, and are not for a configuration to say.
+const FRAMING: [&str; 6] =
+    ["content-type", "content-length", "content-encoding", "transfer-encoding", "host", "connection"];
+
+impl Decode for Endpoint {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        let mut object = cursor.object()?;
+        let cluster = object.require("cluster").and_then(|cursor| named(&cursor, "the name of a cluster"));
+        let authority = object
+            .get("authority")
+            .map_or(Some(None), |cursor| named(&cursor, "a host, with or without port").map(Some));
+        let path = object.get("path").map_or(Some(None), |cursor| match cursor.as_str() {
+            Some(path) if path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Some(Some(path.to_owned()))
+            }
+            _ => cursor.expected("a path starting with \"/\""),
+        });
+        let headers = object.get("headers").map_or(Some(Vec::new()), headers);
+        let timeout = object.or("timeout", Duration::from_secs(10));
+        object.finish();
+        let cluster = cluster?;
+        Some(Self {
+            authority: authority?.unwrap_or_else(|| cluster.clone()),
+            cluster,
+            path: path?,
+            headers: headers?,
+            timeout: timeout?.get(),
+        })
+    }
+}
+
+fn named(cursor: &Cursor<'_>, expected: &str) -> Option<String> {
+    match cursor.as_str().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())) {
+        Some(text) => Some(text.to_owned()),
+        None => cursor.expected(expected),
+    }
+}
+
+fn headers(cursor: Cursor<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
+    let decoded: Vec<Option<_>> = cursor
+        .entries()?
+        .map(|(name, value)| {
+            let usable = HeaderName::new(name).ok().filter(|name| !FRAMING.contains(&name.as_str()));
+            let name = usable.or_else(|| {
+                let found = format!("\"{name}\"");
+                value.expected_found("a header name other than those that frame a message", found)
+            });
+            let text = value.as_str().and_then(|text| HeaderValue::new(text.as_bytes()).ok());
+            let text = text.or_else(|| value.expected_secret("a header value without control characters"));
+            Some((name?, text?))
+        })
+        .collect();
+    decoded.into_iter().collect()
+}
+
+/// When records are sent, and how many may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Queue {
+    /// So many in one message.
+    pub(crate) batch: usize,
+    /// And no later than this.
+    pub(crate) every: time::Duration,
+    /// So many may wait, those on their way included; then the oldest is dropped.
+    pub(crate) capacity: usize,
+}
+
+impl Queue {
+    /// Decodes `batch` and `queue`; both are errors where nothing is sent.
+    pub(crate) fn from_object(object: &mut Object<'_>, sends: bool) -> Option<Self> {
+        let (batch, capacity) = (object.get("batch"), object.get("queue"));
+        if !sends {
+            let mut refused = false;
+            for cursor in [&batch, &capacity].into_iter().flatten() {
+                refused = true;
+                cursor.expected::<()>("no such key where nothing is sent by OTLP");
+            }
+            return (!refused).then_some(Self { batch: 0, every: time::Duration::ZERO, capacity: 0 });
+        }
+        let (most, every) = match &batch {
+            None => (Some(512), Some(Duration::from_secs(2))),
+            Some(cursor) => {
+                let mut batch = cursor.object()?;
+                let most = batch.get("max").map_or(Some(512), |cursor| cursor.integer(1, 10_000));
+                let every = batch.get("every").map_or(Some(Duration::from_secs(2)), |cursor| {
+                    let every: Duration = cursor.decode()?;
+                    let seconds = every.get().as_secs_f64();
+                    if (0.1..=3_600.0).contains(&seconds) {
+                        Some(every)
+                    } else {
+                        cursor.expected("a duration from \"100ms\" to \"1h\"")
+                    }
+                });
+                batch.finish();
+                (most, every)
+            }
+        };
+        let limit = capacity.as_ref().map_or(Some(4_096), |cursor| cursor.integer(1, 100_000));
+        let (most, every, limit) = (most?, every?, limit?);
+        if limit < most {
+            return capacity.map_or_else(
+                || object.cursor().expected_found(format_args!("\"queue\" of at least batch.max ({most})"), "none"),
+                |cursor| cursor.expected(format_args!("at least batch.max ({most})")),
+            );
+        }
+        Some(Self {
+            batch: usize::try_from(most).ok()?,
+            every: every.get(),
+            capacity: usize::try_from(limit).ok()?,
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! `trace`.
+
+use tidegate_config::{Cursor, Fraction, HeaderName};
+
+use super::access_log::{Field, fields};
+use super::endpoint::{Endpoint, Queue};
+use crate::redact::names_credential;
+use crate::source::{Purpose, Source};
+use crate::trace::{Format, Sampling, is_token};
+
+/// What becomes of the context that a request brings.
+#[derive(Debug, Clone)]
+pub(crate) struct Trace {
+    /// In the order in which they are believed.
+    pub(crate) propagate: Vec<Format>,
+    /// How many of those traces are recorded about which nobody has decided.
+    pub(crate) sample: Sampling,
+    /// Whether to begin a trace of one's own, whatever the request brings.
+    pub(crate) restart: bool,
+    pub(crate) baggage: Vec<(String, Source)>,
+    pub(crate) response_header: Option<HeaderName>,
+    /// Of spans, beside those that each has.
+    pub(crate) attributes: Vec<Field>,
+    /// `None`: contexts are passed on, and no spans recorded.
+    pub(crate) to: Option<(Endpoint, Queue)>,
+}
+
+impl Trace {
+    pub(crate) fn decode(cursor: Cursor<'_>, templates: bool) -> Option<Self> {
+        let mut object = cursor.object()?;
+        let propagate = object.get("propagate").map_or(Some(vec![Format::W3c]), formats);
+        let sample = object.or("sample", Fraction::ALL);
+        let restart = object.get("incoming").map_or(Some(false), |cursor| {
+            cursor.word(&[("continue", false), ("restart", true)])
+        });
+        let baggage = object.get("baggage").map_or(Some(Vec::new()), |cursor| baggage(cursor, templates));
+        let response_header = object.optional("response_header");
+        let endpoint: Option<Option<Endpoint>> = object.optional("otlp");
+        let attributes = object
+            .get("attributes")
+            .map_or(Some(Vec::new()), |cursor| fields(&cursor, templates));
+        let queue = Queue::from_object(&mut object, endpoint.as_ref().is_none_or(Option::is_some));
+        object.finish();
+        let queue = queue?;
+        Some(Self {
+            propagate: propagate?,
+            sample: Sampling::new(sample?.get()),
+            restart: restart?,
+            baggage: baggage?,
+            response_header: response_header?,
+            attributes: attributes?,
+            to: endpoint?.map(|endpoint| (endpoint, queue)),
+        })
+    }
+}
+
+fn formats(cursor: Cursor<'_>) -> Option<Vec<Format>> {
+    let words = [("w3c", Format::W3c), ("b3", Format::B3), ("b3_multi", Format::B3Multi)];
+    let decoded: Vec<Option<Format>> = cursor.elements()?.map(|element| element.word(&words)).collect();
+    let formats = decoded.into_iter().collect::<Option<Vec<Format>>>()?;
+    let once = |format: &Format| formats.iter().filter(|other| *other == format).count() == 1;
+    if formats.is_empty() || !formats.iter().all(once) {
+        return cursor.expected_found("a list of at least one format, each once", "none, or one twice");
+    }
+    Some(formats)
+}
+
+fn baggage(cursor: Cursor<'_>, templates: bool) -> Option<Vec<(String, Source)>> {
+    const MOST: usize = 16;
+    let decoded: Vec<Option<(String, Source)>> = cursor
+        .entries()?
+        .map(|(key, value)| {
+            let found = format!("\"{key}\"");
+            let usable = (key.len() <= 64 && is_token(key.as_bytes())).then_some(());
+            let usable = usable.or_else(|| value.expected_found("a key of letters, digits, \"-\", \"_\" and \".\"", found));
+            let (source, ()) = Source::decode(value, Purpose::Baggage, |_| Some(()))?;
+            let credential = match &source {
+                Source::Header(name) => names_credential(name.as_str().as_bytes()),
+                Source::Cookie(name) => names_credential(name.as_bytes()),
+                _ => false,
+            };
+            if credential {
+                return value.expected_found("no name of a credential: baggage goes to everybody", "one");
+            }
+            if source == Source::Attribute(crate::attribute::Attribute::PathTemplate) && !templates {
+                return value.expected_found("\"path_templates\" beside the trace", "none");
+            }
+            usable.map(|()| (key.to_owned(), source))
+        })
+        .collect();
+    if decoded.len() > MOST {
+        return cursor.expected_found(format_args!("at most {MOST} members"), decoded.len());
+    }
+    decoded.into_iter().collect()
+}

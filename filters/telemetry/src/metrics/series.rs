@@ -1,0 +1,161 @@
+//! Series: which this worker knows, and what was recorded in them since the last flush.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher};
+
+use siphasher::sip::SipHasher13;
+use tidegate_filter_api::{Host, MetricId, MetricKind};
+
+use super::clean::{self, OTHER, OVERFLOW, UNKNOWN};
+use crate::config::label::Label;
+use crate::view::{Value, View};
+
+/// A series of this worker, by its number.
+pub(crate) type Place = u32;
+
+/// Hashes with this worker's own key: clients choose label values, and must not choose which of them collide.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keyed(pub(crate) [u8; 16]);
+
+impl BuildHasher for Keyed {
+    type Hasher = SipHasher13;
+
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_key(&self.0)
+    }
+}
+
+/// Metrics with the same labels: their values are looked up once for all of them.
+#[derive(Debug)]
+pub(crate) struct LabelSet {
+    pub(crate) labels: Vec<Label>,
+    /// Positions of the metrics.
+    pub(crate) metrics: Vec<usize>,
+    /// By values of the labels: the series of each metric, as far as they exist.
+    known: HashMap<Box<[u8]>, Box<[Option<Place>]>, Keyed>,
+}
+
+/// Between two values in a key. No clean value holds it.
+const NEXT: u8 = 0;
+/// A label that is left out.
+const LEFT_OUT: u8 = 1;
+
+impl LabelSet {
+    pub(crate) fn new(labels: Vec<Label>, metrics: Vec<usize>, hashing: Keyed) -> Self {
+        Self { labels, metrics, known: HashMap::with_hasher(hashing) }
+    }
+
+    /// The series of all metrics under these values; `None` if none of them has any.
+    pub(crate) fn find(&self, key: &[u8]) -> Option<&[Option<Place>]> {
+        self.known.get(key).map(|places| &**places)
+    }
+
+    /// Notes the series of the metric at `member`.
+    pub(crate) fn note(&mut self, key: &[u8], member: usize, place: Place) {
+        if !self.known.contains_key(key) {
+            self.known.insert(key.into(), vec![None; self.metrics.len()].into());
+        }
+        if let Some(known) = self.known.get_mut(key).and_then(|places| places.get_mut(member)) {
+            *known = Some(place);
+        }
+    }
+
+    /// Writes the values of all labels, cleaned, into `key`.
+    pub(crate) fn write_key(&self, view: &View<'_>, key: &mut Vec<u8>) {
+        key.clear();
+        for label in &self.labels {
+            write_value(label, view, key);
+            key.push(NEXT);
+        }
+    }
+
+    /// The key of the series for everything that has no series of its own.
+    pub(crate) fn overflow_key(&self) -> Vec<u8> {
+        let mut key = Vec::new();
+        for _ in &self.labels {
+            key.extend_from_slice(OVERFLOW);
+            key.push(NEXT);
+        }
+        key
+    }
+
+    /// Names and values of the labels that a key stands for.
+    pub(crate) fn pairs<'k>(&'k self, key: &'k [u8]) -> impl Iterator<Item = (&'k str, &'k [u8])> {
+        let values = key.split(|byte| *byte == NEXT);
+        self.labels
+            .iter()
+            .map(|label| label.name.as_str())
+            .zip(values)
+            .filter(|(_, value)| *value != [LEFT_OUT])
+    }
+
+    /// `method=.=GET;.;route=.=stable;.;shop_requests_total`: Envoy's `stats_tags` (in Istio, `extraStatTags`) make labels
+    /// of it and leave the metric's name.
+    pub(crate) fn series_name(&self, metric: &str, key: &[u8]) -> String {
+        let mut name = String::with_capacity(128);
+        for (label, value) in self.pairs(key) {
+            name.push_str(label);
+            name.push_str("=.=");
+            // Clean values are ASCII.
+            name.push_str(std::str::from_utf8(value).unwrap_or_default());
+            name.push_str(";.;");
+        }
+        name.push_str(metric);
+        name
+    }
+}
+
+fn write_value(label: &Label, view: &View<'_>, key: &mut Vec<u8>) {
+    match view.value(&label.source) {
+        Value::Nothing if label.optional => key.push(LEFT_OUT),
+        Value::Nothing => key.extend_from_slice(UNKNOWN),
+        Value::Several => key.extend_from_slice(OTHER),
+        Value::Number(number) => write_number(number, key),
+        Value::Text(text) => {
+            let listed = |text: &[u8]| label.allow.binary_search_by(|one| one.as_bytes().cmp(text)).is_ok();
+            if label.allow.is_empty() || listed(&text) {
+                clean::write(&text, key);
+            } else {
+                key.extend_from_slice(OTHER);
+            }
+        }
+    }
+}
+
+fn write_number(number: u64, key: &mut Vec<u8>) {
+    use std::io::Write as _;
+    // Writing to a Vec cannot fail.
+    let _ = write!(key, "{number}");
+}
+
+/// One series: what Envoy calls it, and what was recorded since the last flush.
+#[derive(Debug)]
+pub(crate) struct Series {
+    pub(crate) kind: MetricKind,
+    pub(crate) id: Option<MetricId>,
+    pub(crate) name: String,
+    /// What is to be added.
+    pub(crate) sum: i64,
+    /// What a gauge is to show instead.
+    pub(crate) last: Option<u64>,
+    /// Whether it stands in the list of those that have something to flush.
+    pub(crate) waits: bool,
+}
+
+impl Series {
+    pub(crate) fn define(kind: MetricKind, name: String, host: &dyn Host) -> Self {
+        let id = host.define_metric(kind, &name).ok();
+        Self { kind, id, name, sum: 0, last: None, waits: false }
+    }
+
+    /// Tells Envoy.
+    pub(crate) fn flush(&mut self, host: &dyn Host) {
+        self.waits = false;
+        let (sum, last) = (std::mem::take(&mut self.sum), self.last.take());
+        let Some(id) = self.id else { return };
+        match last {
+            Some(last) => host.record(id, last),
+            None => host.add(id, sum),
+        }
+    }
+}
