@@ -19,6 +19,7 @@ pub use claim::ClaimMatch;
 pub use conditions::{Conditions, Match, Scope};
 pub use facts::Facts;
 pub use field::{cookie_values, query_values};
+pub use host::canonical as canonical_host;
 pub use path::{is_ambiguous, normalise};
 pub use source::ClientAddress;
 pub use status::StatusMatch;

@@ -45,9 +45,9 @@ impl Decode for Config {
         };
         let metrics = metrics(&mut object, around);
         let max_series = object.get("max_series").map_or(Some(2_000), |cursor| cursor.integer(1, 100_000));
-        let access_log = object.get("access_log").map_or(Some(Vec::new()), |cursor| {
-            each(&cursor, |log| AccessLog::decode(log, around.templates))
-        });
+        let access_log = object
+            .get("access_log")
+            .map_or(Some(Vec::new()), |cursor| each(&cursor, |log| AccessLog::decode(log, around.templates)));
         let trace = object
             .get("trace")
             .map_or(Some(None), |cursor| Trace::decode(cursor, around.templates).map(Some));
@@ -81,8 +81,7 @@ fn metrics(object: &mut Object<'_>, around: Surroundings) -> Option<Vec<Metric>>
     let (preset, own) = (preset?, own?);
     for (index, metric) in own.iter().enumerate() {
         if own.iter().take(index).chain(&preset).any(|other| other.name == metric.name) {
-            return cursor
-                .expected_found("each metric name once", format_args!("\"{}\" twice", metric.name));
+            return cursor.expected_found("each metric name once", format_args!("\"{}\" twice", metric.name));
         }
     }
     Some(own.into_iter().chain(preset).collect())

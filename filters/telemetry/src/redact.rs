@@ -38,16 +38,25 @@ const ENDINGS: [&str; 16] = [
 ];
 
 /// And so do these.
-const NAMES: [&str; 12] =
-    ["key", "sig", "code", "auth", "sid", "pwd", "pin", "otp", "cookie", "setcookie", "connectsid", "assertion"];
+const NAMES: [&str; 12] = [
+    "key",
+    "sig",
+    "code",
+    "auth",
+    "sid",
+    "pwd",
+    "pin",
+    "otp",
+    "cookie",
+    "setcookie",
+    "connectsid",
+    "assertion",
+];
 
 /// Whether a name speaks of credentials.
 pub(crate) fn names_credential(name: &[u8]) -> bool {
-    let plain: Vec<u8> = name
-        .iter()
-        .filter(|byte| !matches!(byte, b'-' | b'_' | b'.'))
-        .map(u8::to_ascii_lowercase)
-        .collect();
+    let plain: Vec<u8> =
+        name.iter().filter(|byte| !matches!(byte, b'-' | b'_' | b'.')).map(u8::to_ascii_lowercase).collect();
     NAMES.iter().any(|known| known.as_bytes() == plain)
         || ENDINGS.iter().any(|ending| plain.ends_with(ending.as_bytes()))
 }

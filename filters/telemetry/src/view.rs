@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tidegate_filter_api::{Claims, Exchange, Headers, Host, Property};
-use tidegate_matchers::{ClientAddress, Facts, TemplateSet, cookie_values};
+use tidegate_matchers::{ClientAddress, Facts, TemplateSet, canonical_host, cookie_values, normalise};
 
 use crate::attribute::{Attribute, GRPC_STATUSES, method_label, response_flags, status_class};
 use crate::config::when::When;
@@ -88,7 +88,6 @@ pub(crate) struct View<'a> {
     facts: OnceCell<Facts<'a>>,
     status: OnceCell<Option<u16>>,
     duration: OnceCell<Option<Duration>>,
-    grpc_status: OnceCell<Option<&'static str>>,
     response: OnceCell<Headers>,
     principal: OnceCell<Option<Vec<u8>>>,
     claims: OnceCell<Option<Rc<Claims>>>,
@@ -105,7 +104,6 @@ impl<'a> View<'a> {
             facts: OnceCell::new(),
             status: OnceCell::new(),
             duration: OnceCell::new(),
-            grpc_status: OnceCell::new(),
             response: OnceCell::new(),
             principal: OnceCell::new(),
             claims: OnceCell::new(),
@@ -156,7 +154,8 @@ impl<'a> View<'a> {
 
     /// The response's headers, when the exchange has ended.
     pub(crate) fn response(&self) -> &Headers {
-        self.response.get_or_init(|| self.host.response_headers().map_or_else(|_| Headers::unread(), Headers::new))
+        self.response
+            .get_or_init(|| self.host.response_headers().map_or_else(|_| Headers::unread(), Headers::new))
     }
 
     /// Whether conditions hold. The cheap ones are looked at first.
@@ -167,14 +166,15 @@ impl<'a> View<'a> {
         when.status.as_ref().is_none_or(status)
             && when.duration.is_none_or(|bounds| self.nanos().is_some_and(|nanos| bounds.hold(nanos)))
             && when.sample.is_none_or(|sampling| sampling.takes(self.sampled_by()))
-            && (when.grpc_status.is_empty() || self.grpc_number().is_some_and(|number| when.grpc_status.contains(&number)))
+            && (when.grpc_status.is_empty()
+                || self.grpc_number().is_some_and(|number| when.grpc_status.contains(&number)))
             && (when.request.is_empty() || when.request.matches(self.facts()))
             && (when.any.is_empty() || when.any.iter().any(|any| self.satisfies(any)))
             && !when.not.as_ref().is_some_and(|not| self.satisfies(not))
     }
 
     /// The value of a label.
-    pub(crate) fn value(&self, source: &Source) -> Value<'_> {
+    pub(crate) fn value<'v>(&'v self, source: &'v Source) -> Value<'v> {
         match source {
             Source::Attribute(attribute) => self.attribute(*attribute),
             Source::Header(name) => only(self.request().values(name.as_str())),
@@ -191,7 +191,11 @@ impl<'a> View<'a> {
             Attribute::RouteName => self.text(Property::ROUTE_NAME),
             Attribute::UpstreamCluster => self.text(Property::UPSTREAM_CLUSTER),
             Attribute::UpstreamAddress => self.text(Property::UPSTREAM_ADDRESS),
-            Attribute::Host => self.header(":authority", Property::REQUEST_HOST),
+            // One label for all ways to write a host.
+            Attribute::Host => match self.authority() {
+                Value::Text(host) => Value::Text(Cow::Owned(canonical_host(&host))),
+                other => other,
+            },
             Attribute::Method => match self.method() {
                 Value::Text(method) => known(method_label(&method)),
                 other => other,
@@ -207,11 +211,7 @@ impl<'a> View<'a> {
             },
             Attribute::Path => borrowed(self.path_and_query().0),
             Attribute::Query => borrowed(self.path_and_query().1),
-            Attribute::PathTemplate => {
-                let templates = &self.around.templates;
-                let found = templates.find(self.facts().path()).and_then(|at| templates.templates().get(at));
-                known(Some(found.map_or("other", |template| template.as_str())))
-            }
+            Attribute::PathTemplate => known(Some(self.template().unwrap_or("other"))),
             Attribute::Status => self.status().map_or(Value::Nothing, |status| Value::Number(status.into())),
             Attribute::StatusClass => known(self.status().and_then(status_class)),
             Attribute::GrpcStatus => known(self.grpc_status()),
@@ -251,6 +251,21 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The template that the path fits, if any does.
+    pub(crate) fn template(&self) -> Option<&'a str> {
+        let templates = &self.around.templates;
+        if templates.templates().is_empty() {
+            return None;
+        }
+        let path = normalise(self.path_and_query().0);
+        templates.templates().get(templates.find(&path)?).map(|template| template.as_str())
+    }
+
+    /// The host as sent.
+    pub(crate) fn authority(&self) -> Value<'_> {
+        self.header(":authority", Property::REQUEST_HOST)
+    }
+
     /// The method as sent.
     pub(crate) fn method(&self) -> Value<'_> {
         self.header(":method", Property::REQUEST_METHOD)
@@ -259,7 +274,8 @@ impl<'a> View<'a> {
     /// Path and query as the client sent them: where the path was rewritten on its way, the one before.
     pub(crate) fn path_and_query(&self) -> (&'a [u8], &'a [u8]) {
         let request = self.request();
-        let path = request.first("x-envoy-original-path").or_else(|| request.first(":path")).unwrap_or_default();
+        let path =
+            request.first("x-envoy-original-path").or_else(|| request.first(":path")).unwrap_or_default();
         let path = path.split(|byte| *byte == b'#').next().unwrap_or_default();
         match path.iter().position(|byte| *byte == b'?').and_then(|at| path.split_at_checked(at)) {
             Some((path, query)) => (path, query.get(1..).unwrap_or_default()),

@@ -48,20 +48,22 @@ const DEFAULT: [&str; 13] = [
 impl AccessLog {
     pub(crate) fn decode(cursor: Cursor<'_>, templates: bool) -> Option<Self> {
         let mut object = cursor.object()?;
-        let when = object
-            .get("when")
-            .map_or(Some(None), |cursor| When::decode(cursor, Moment::End).map(Some));
+        let when =
+            object.get("when").map_or(Some(None), |cursor| When::decode(cursor, Moment::End).map(Some));
         let to = object.require("to").and_then(destination);
-        let fields = object.get("fields").map_or_else(
-            || Some(default_fields()),
-            |cursor| fields(&cursor, templates),
-        );
+        let fields =
+            object.get("fields").map_or_else(|| Some(default_fields()), |cursor| fields(&cursor, templates));
         let redact = object.or("redact", Redaction::default());
         let sends = to.as_ref().is_none_or(Option::is_some);
         let queue = Queue::from_object(&mut object, sends);
         object.finish();
         let queue = queue?;
-        Some(Self { when: when?, fields: fields?, redact: redact?, to: to?.map(|endpoint| (endpoint, queue)) })
+        Some(Self {
+            when: when?,
+            fields: fields?,
+            redact: redact?,
+            to: to?.map(|endpoint| (endpoint, queue)),
+        })
     }
 }
 
@@ -96,7 +98,8 @@ pub(crate) fn fields(cursor: &Cursor<'_>, templates: bool) -> Option<Vec<Field>>
                 let source = source(element, templates)?;
                 let name = element.as_str().unwrap_or_default().to_owned();
                 if name.is_empty() {
-                    return element.expected("the name of an attribute (other sources need a map with names)");
+                    return element
+                        .expected("the name of an attribute (other sources need a map with names)");
                 }
                 Some(Field { name, source })
             })

@@ -54,7 +54,8 @@ impl Decode for Endpoint {
 }
 
 fn named(cursor: &Cursor<'_>, expected: &str) -> Option<String> {
-    match cursor.as_str().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())) {
+    match cursor.as_str().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()))
+    {
         Some(text) => Some(text.to_owned()),
         None => cursor.expected(expected),
     }
@@ -122,7 +123,11 @@ impl Queue {
         let (most, every, limit) = (most?, every?, limit?);
         if limit < most {
             return capacity.map_or_else(
-                || object.cursor().expected_found(format_args!("\"queue\" of at least batch.max ({most})"), "none"),
+                || {
+                    object
+                        .cursor()
+                        .expected_found(format_args!("\"queue\" of at least batch.max ({most})"), "none")
+                },
                 |cursor| cursor.expected(format_args!("at least batch.max ({most})")),
             );
         }

@@ -14,6 +14,8 @@ pub(crate) struct Metric {
     pub(crate) value: Value,
     pub(crate) labels: Vec<Label>,
     pub(crate) when: Option<When>,
+    /// Bounds of a histogram's buckets, where it goes out by OTLP.
+    pub(crate) buckets: Vec<f64>,
 }
 
 /// What a metric gets of an exchange.
@@ -88,15 +90,24 @@ impl Metric {
         let early = value == Some(Value::InFlight);
         let labels = labels(&mut object, early, around.templates, is_name);
         let moment = if early { Moment::Arrival } else { Moment::End };
-        let when = object
-            .get("when")
-            .map_or(Some(None), |cursor| When::decode(cursor, moment).map(Some));
+        let when = object.get("when").map_or(Some(None), |cursor| When::decode(cursor, moment).map(Some));
+        let buckets = object.get("buckets").map_or(Some(None), |cursor| {
+            if !around.otlp {
+                return cursor.expected("no such key: Envoy's histogram_bucket_settings has the buckets");
+            }
+            if kind != Some(MetricKind::Histogram) {
+                return cursor.expected("no such key: only histograms have buckets");
+            }
+            bounds(cursor).map(Some)
+        });
         object.finish();
         let (name, value) = (name?, value?);
         if let Some(better) = honest_name(&name, &value) {
-            return name_cursor?.expected(format_args!("a name in the unit of its values, such as \"{better}\""));
+            return name_cursor?
+                .expected(format_args!("a name in the unit of its values, such as \"{better}\""));
         }
-        Some(Self { name, kind: kind?, value, labels: labels?, when: when? })
+        let buckets = buckets?.unwrap_or_else(|| default_buckets(&value));
+        Some(Self { name, kind: kind?, value, labels: labels?, when: when?, buckets })
     }
 }
 
@@ -127,10 +138,8 @@ fn value(object: &mut Object<'_>, kind: Option<MetricKind>, around: Surroundings
         (_, Some(cursor)) => return cursor.expected("no such key: only times have a unit"),
         (value, None) => value,
     };
-    let gauge = matches!(
-        value,
-        Value::InFlight | Value::Header(_) | Value::ResponseHeader(_) | Value::Constant(_)
-    );
+    let gauge =
+        matches!(value, Value::InFlight | Value::Header(_) | Value::ResponseHeader(_) | Value::Constant(_));
     match kind? {
         MetricKind::Gauge if !gauge => {
             // What the last request took says nothing about the others.
@@ -162,18 +171,43 @@ fn decode_value(cursor: Cursor<'_>) -> Option<Value> {
         };
     }
     let mut object = cursor.object()?;
-    let value = object.one_of(&["header", "response_header", "constant"]).and_then(|variant| {
-        match variant.key {
+    let value =
+        object.one_of(&["header", "response_header", "constant"]).and_then(|variant| match variant.key {
             "header" => variant.cursor.decode().map(Value::Header),
             "response_header" => variant.cursor.decode().map(Value::ResponseHeader),
             _ => {
                 let number = variant.cursor.integer(0, 1_000_000_000)?;
                 u64::try_from(number).ok().map(Value::Constant)
             }
-        }
-    });
+        });
     object.finish();
     value
+}
+
+/// Rising numbers.
+fn bounds(cursor: Cursor<'_>) -> Option<Vec<f64>> {
+    const MOST: usize = 100;
+    let numbers: Option<Vec<f64>> = cursor.elements()?.map(|element| element.as_number()).collect();
+    let rising = |numbers: &Vec<f64>| {
+        numbers.iter().all(|number| number.is_finite()) && numbers.is_sorted_by(|one, next| one < next)
+    };
+    match numbers.filter(|numbers| (1..=MOST).contains(&numbers.len()) && rising(numbers)) {
+        Some(numbers) => Some(numbers),
+        None => cursor.expected(format_args!("from 1 to {MOST} numbers, each above the one before")),
+    }
+}
+
+/// What OpenTelemetry's conventions advise for times, in whatever unit; for sizes, powers of four.
+pub(crate) fn default_buckets(value: &Value) -> Vec<f64> {
+    const SECONDS: [f64; 14] =
+        [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+    match value {
+        Value::Duration(unit) | Value::TimeToFirstByte(unit) => {
+            let in_a_second = 1e9 / unit.nanos() as f64;
+            SECONDS.into_iter().map(|seconds| seconds * in_a_second).collect()
+        }
+        _ => (0..12).map(|power| f64::from(4_u32.pow(power)) * 64.0).collect(),
+    }
 }
 
 /// A better name, if this one says another unit than the values have. A histogram of Envoy's holds whole numbers: in

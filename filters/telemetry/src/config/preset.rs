@@ -6,7 +6,7 @@
 use tidegate_filter_api::MetricKind;
 
 use super::label::Label;
-use super::metric::{Metric, Surroundings, Unit, Value};
+use super::metric::{Metric, Surroundings, Unit, Value, default_buckets};
 use crate::attribute::Attribute;
 use crate::source::Source;
 
@@ -42,9 +42,10 @@ pub(crate) fn otel_http(around: Surroundings) -> Vec<Metric> {
         labels.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         labels
     };
-    let histogram = |name, value| Metric {
+    let histogram = |name, value: Value| Metric {
         name,
         kind: MetricKind::Histogram,
+        buckets: default_buckets(&value),
         value,
         labels: labels(&EXCHANGE, true),
         when: None,
@@ -60,6 +61,7 @@ pub(crate) fn otel_http(around: Surroundings) -> Vec<Metric> {
             value: Value::InFlight,
             labels: labels(&ARRIVAL, false),
             when: None,
+            buckets: Vec::new(),
         },
     ]
 }

@@ -30,15 +30,14 @@ impl Trace {
         let mut object = cursor.object()?;
         let propagate = object.get("propagate").map_or(Some(vec![Format::W3c]), formats);
         let sample = object.or("sample", Fraction::ALL);
-        let restart = object.get("incoming").map_or(Some(false), |cursor| {
-            cursor.word(&[("continue", false), ("restart", true)])
-        });
+        let restart = object
+            .get("incoming")
+            .map_or(Some(false), |cursor| cursor.word(&[("continue", false), ("restart", true)]));
         let baggage = object.get("baggage").map_or(Some(Vec::new()), |cursor| baggage(cursor, templates));
         let response_header = object.optional("response_header");
         let endpoint: Option<Option<Endpoint>> = object.optional("otlp");
-        let attributes = object
-            .get("attributes")
-            .map_or(Some(Vec::new()), |cursor| fields(&cursor, templates));
+        let attributes =
+            object.get("attributes").map_or(Some(Vec::new()), |cursor| fields(&cursor, templates));
         let queue = Queue::from_object(&mut object, endpoint.as_ref().is_none_or(Option::is_some));
         object.finish();
         let queue = queue?;
@@ -72,7 +71,8 @@ fn baggage(cursor: Cursor<'_>, templates: bool) -> Option<Vec<(String, Source)>>
         .map(|(key, value)| {
             let found = format!("\"{key}\"");
             let usable = (key.len() <= 64 && is_token(key.as_bytes())).then_some(());
-            let usable = usable.or_else(|| value.expected_found("a key of letters, digits, \"-\", \"_\" and \".\"", found));
+            let usable = usable
+                .or_else(|| value.expected_found("a key of letters, digits, \"-\", \"_\" and \".\"", found));
             let (source, ()) = Source::decode(value, Purpose::Baggage, |_| Some(()))?;
             let credential = match &source {
                 Source::Header(name) => names_credential(name.as_str().as_bytes()),

@@ -51,9 +51,9 @@ impl When {
             }
         };
         let any = object.get("any").map_or(Some(Vec::new()), list);
-        let not = object.get("not").map_or(Some(None), |cursor| {
-            Self::part(cursor, moment).map(|not| Some(Box::new(not)))
-        });
+        let not = object
+            .get("not")
+            .map_or(Some(None), |cursor| Self::part(cursor, moment).map(|not| Some(Box::new(not))));
         object.finish();
         let when = Self { any: any?, not: not?, ..when? };
         if when.is_empty() {
@@ -89,8 +89,7 @@ impl When {
         }
         let status = object.optional("status");
         let grpc_status = object.get("grpc_status").map_or(Some(Vec::new()), grpc_statuses);
-        let duration =
-            object.get("duration").map_or(Some(None), |cursor| bounds(cursor).map(Some));
+        let duration = object.get("duration").map_or(Some(None), |cursor| bounds(cursor).map(Some));
         let sample: Option<Option<Fraction>> = object.optional("sample");
         Some(Self {
             request: request?,

@@ -1,10 +1,10 @@
 //! Series: which this worker knows, and what was recorded in them since the last flush.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::BuildHasher;
 
 use siphasher::sip::SipHasher13;
-use tidegate_filter_api::{Host, MetricId, MetricKind};
+use tidegate_filter_api::{Host, MetricId};
 
 use super::clean::{self, OTHER, OVERFLOW, UNKNOWN};
 use crate::config::label::Label;
@@ -25,6 +25,9 @@ impl BuildHasher for Keyed {
     }
 }
 
+/// The series of each metric of a set under certain values, as far as they exist.
+type Places = Box<[Option<Place>]>;
+
 /// Metrics with the same labels: their values are looked up once for all of them.
 #[derive(Debug)]
 pub(crate) struct LabelSet {
@@ -32,7 +35,7 @@ pub(crate) struct LabelSet {
     /// Positions of the metrics.
     pub(crate) metrics: Vec<usize>,
     /// By values of the labels: the series of each metric, as far as they exist.
-    known: HashMap<Box<[u8]>, Box<[Option<Place>]>, Keyed>,
+    known: HashMap<Box<[u8]>, Places, Keyed>,
 }
 
 /// Between two values in a key. No clean value holds it.
@@ -128,34 +131,81 @@ fn write_number(number: u64, key: &mut Vec<u8>) {
     let _ = write!(key, "{number}");
 }
 
-/// One series: what Envoy calls it, and what was recorded since the last flush.
+/// One series: whose it is, and what was recorded in it.
 #[derive(Debug)]
 pub(crate) struct Series {
-    pub(crate) kind: MetricKind,
+    /// Position of the metric.
+    pub(crate) metric: usize,
+    /// Position of the set of labels, and their values.
+    pub(crate) set: usize,
+    pub(crate) key: Box<[u8]>,
+    /// What Envoy calls it; `None` where it keeps none.
     pub(crate) id: Option<MetricId>,
-    pub(crate) name: String,
-    /// What is to be added.
+    /// Towards Envoy what is to be added at the next flush, towards a collector everything.
     pub(crate) sum: i64,
     /// What a gauge is to show instead.
     pub(crate) last: Option<u64>,
     /// Whether it stands in the list of those that have something to flush.
     pub(crate) waits: bool,
+    /// The distribution of a histogram that goes to a collector.
+    pub(crate) distribution: Option<Box<Distribution>>,
 }
 
 impl Series {
-    pub(crate) fn define(kind: MetricKind, name: String, host: &dyn Host) -> Self {
-        let id = host.define_metric(kind, &name).ok();
-        Self { kind, id, name, sum: 0, last: None, waits: false }
+    pub(crate) fn new(metric: usize, set: usize, key: &[u8], id: Option<MetricId>) -> Self {
+        Self { metric, set, key: key.into(), id, sum: 0, last: None, waits: false, distribution: None }
     }
 
-    /// Tells Envoy.
-    pub(crate) fn flush(&mut self, host: &dyn Host) {
+    /// Tells Envoy; returns what was added.
+    pub(crate) fn flush(&mut self, host: &dyn Host) -> i64 {
         self.waits = false;
         let (sum, last) = (std::mem::take(&mut self.sum), self.last.take());
-        let Some(id) = self.id else { return };
-        match last {
-            Some(last) => host.record(id, last),
-            None => host.add(id, sum),
+        if let Some(id) = self.id {
+            match last {
+                Some(last) => host.record(id, last),
+                None => host.add(id, sum),
+            }
         }
+        sum
+    }
+}
+
+/// How often which values came, for a collector.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Distribution {
+    pub(crate) count: u64,
+    pub(crate) sum: f64,
+    pub(crate) least: f64,
+    pub(crate) most: f64,
+    /// One more than there are bounds; each bound belongs to the bucket below it.
+    pub(crate) buckets: Vec<u64>,
+}
+
+impl Distribution {
+    pub(crate) fn record(&mut self, value: f64, bounds: &[f64]) {
+        if self.buckets.is_empty() {
+            self.buckets.resize(bounds.len() + 1, 0);
+        }
+        self.least = if self.count == 0 { value } else { self.least.min(value) };
+        self.most = if self.count == 0 { value } else { self.most.max(value) };
+        self.count += 1;
+        self.sum += value;
+        let bucket = bounds.partition_point(|bound| *bound < value);
+        if let Some(bucket) = self.buckets.get_mut(bucket) {
+            *bucket += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_belongs_to_the_bucket_below() {
+        let mut distribution = Distribution::default();
+        [0.5, 1.0, 1.5, 2.0, 9.0].into_iter().for_each(|value| distribution.record(value, &[1.0, 2.0]));
+        assert_eq!(distribution.buckets, [2, 2, 1]);
+        assert_eq!((distribution.least, distribution.most, distribution.sum), (0.5, 9.0, 14.0));
     }
 }

@@ -18,10 +18,6 @@ impl Message {
         self.0
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub(crate) fn varint(&mut self, field: u32, value: u64) {
         self.tag(field, VARINT);
         self.raw_varint(value);
@@ -164,7 +160,7 @@ mod tests {
         for length in [0, 1, 127, 128, 16_383, 16_384, 300_000] {
             let mut message = Message::default();
             message.bytes(2, &vec![0; length]);
-            assert_eq!(field_len(length), message.len(), "{length}");
+            assert_eq!(field_len(length), message.into_bytes().len(), "{length}");
         }
     }
 

@@ -107,8 +107,7 @@ mod tests {
     }
 
     fn from(sampled: Option<bool>) -> Incoming {
-        let (trace_id, span_id) =
-            (hex::read(TRACE.as_bytes()).unwrap(), hex::read(SPAN.as_bytes()).unwrap());
+        let (trace_id, span_id) = (hex::read(TRACE.as_bytes()).unwrap(), hex::read(SPAN.as_bytes()).unwrap());
         Incoming::Parent(Parent { trace_id, span_id, sampled })
     }
 

@@ -74,7 +74,10 @@ fn encoded(key: &str, value: &[u8]) -> Vec<u8> {
             member.push(*byte);
         } else {
             member.push(b'%');
-            member.extend([byte >> 4, byte & 0xf].map(|digit| b"0123456789ABCDEF".get(usize::from(digit)).copied().unwrap_or(b'0')));
+            member.extend(
+                [byte >> 4, byte & 0xf]
+                    .map(|digit| b"0123456789ABCDEF".get(usize::from(digit)).copied().unwrap_or(b'0')),
+            );
         }
     }
     member
@@ -89,13 +92,15 @@ fn key(member: &[u8]) -> Option<&[u8]> {
     let (key, value) = (key.trim_ascii(), value.get(1..)?.trim_ascii());
     let fine = is_token(key)
         && value.iter().all(|byte| is_value_byte(*byte))
-        && parts.all(|property| property.iter().all(|byte| is_value_byte(*byte) || matches!(byte, b' ' | b'\t')));
+        && parts
+            .all(|property| property.iter().all(|byte| is_value_byte(*byte) || matches!(byte, b' ' | b'\t')));
     fine.then_some(key)
 }
 
 /// Whether a text can be the key of a member: a token (RFC 9110 section 5.6.2).
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !text.is_empty()
+        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
 fn is_value_byte(byte: u8) -> bool {

@@ -16,7 +16,9 @@ pub(crate) fn read<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 /// Writes bytes behind what is there.
 pub(crate) fn write(bytes: &[u8], out: &mut Vec<u8>) {
     for byte in bytes {
-        out.extend([byte >> 4, byte & 0xf].map(|digit| if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }));
+        out.extend(
+            [byte >> 4, byte & 0xf].map(|digit| if digit < 10 { b'0' + digit } else { b'a' - 10 + digit }),
+        );
     }
 }
 

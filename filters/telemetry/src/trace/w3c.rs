@@ -129,17 +129,16 @@ mod tests {
     fn what_is_written_is_read() {
         let value = write([1; 16], [2; 8], true);
         assert_eq!(value, b"00-01010101010101010101010101010101-0202020202020202-01");
-        assert_eq!(
-            parse(&value),
-            Some(Parent { trace_id: [1; 16], span_id: [2; 8], sampled: Some(true) })
-        );
+        assert_eq!(parse(&value), Some(Parent { trace_id: [1; 16], span_id: [2; 8], sampled: Some(true) }));
     }
 
     #[test]
     fn states_follow_the_grammar_or_do_not() {
         let longest = format!("{}={}", "k".repeat(256), "v".repeat(256));
         let most = (0..32).map(|index| format!("k{index}=1")).collect::<Vec<_>>().join(",");
-        for good in ["", "a=1", "a=1,b=2", " a=1 ,\tb=2 ", "a=1,,b=2", "1@sys=x y", "foo=1,foo=1", &longest, &most] {
+        for good in
+            ["", "a=1", "a=1,b=2", " a=1 ,\tb=2 ", "a=1,,b=2", "1@sys=x y", "foo=1,foo=1", &longest, &most]
+        {
             assert!(is_state([good.as_bytes()].into_iter()), "{good}");
         }
         let many = format!("{most},more=1");
