@@ -107,6 +107,16 @@ impl<'a> Cursor<'a> {
         matches!(self.value, Value::Object(_))
     }
 
+    /// The value here as one text: the same for the same value, however it was written (`100` or `100.0`, JSON or a
+    /// Struct, members in any order). To tell whether a part of a configuration has changed; not to be shown, for it may
+    /// hold secrets.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let mut text = String::new();
+        self.value.write_canonical(&mut text);
+        text
+    }
+
     /// The value here as an integer from `least` to `most`.
     pub fn integer(self, least: i64, most: i64) -> Option<i64> {
         self.as_integer()

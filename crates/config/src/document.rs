@@ -50,8 +50,35 @@ impl Value {
             Self::String(text) => format!("\"{}\"", excerpt(text)),
             Self::Bool(value) => value.to_string(),
             Self::Integer(value) => value.to_string(),
-            Self::Float(value) => value.to_string(),
+            // serde_json's way of writing it is in the module anyway; the standard library's would be 20 KiB more.
+            Self::Float(value) => serde_json::Value::from(*value).to_string(),
             _ => self.kind().to_owned(),
+        }
+    }
+
+    /// Appends the value in one form: members by key, texts with their lengths, so that no two values look alike.
+    pub(crate) fn write_canonical(&self, text: &mut String) {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Integer(_) | Self::Float(_) => {
+                text.push_str(&self.describe());
+                text.push(',');
+            }
+            Self::String(content) => write_text(content, text),
+            Self::List(elements) => {
+                text.push('[');
+                elements.iter().for_each(|element| element.write_canonical(text));
+                text.push(']');
+            }
+            Self::Object(members) => {
+                let mut members: Vec<&(String, Self)> = members.iter().collect();
+                members.sort_by(|one, other| one.0.cmp(&other.0));
+                text.push('{');
+                for (key, value) in members {
+                    write_text(key, text);
+                    value.write_canonical(text);
+                }
+                text.push('}');
+            }
         }
     }
 
@@ -67,6 +94,12 @@ impl Value {
             Self::Object(_) => "an object",
         }
     }
+}
+
+fn write_text(content: &str, text: &mut String) {
+    text.push_str(&content.len().to_string());
+    text.push('"');
+    text.push_str(content);
 }
 
 impl<'de> Deserialize<'de> for Value {

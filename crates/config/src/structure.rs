@@ -1,20 +1,14 @@
 //! `google.protobuf.Struct` in its binary form.
 //!
 //! Envoy hands a plugin configuration of type `Struct` over as the message's bytes, not as JSON (measured on 1.40), and
-//! `Struct` is what YAML in a bootstrap or an EnvoyFilter becomes. The wire format:
-//! <https://protobuf.dev/programming-guides/encoding/>, the message: `google/protobuf/struct.proto`.
+//! `Struct` is what YAML in a bootstrap or an EnvoyFilter becomes. The message: `google/protobuf/struct.proto`.
+
+use tidegate_protobuf::Value as Field;
 
 use crate::document::Value;
 
 /// As deep as the JSON parser goes.
 const DEEPEST: usize = 128;
-
-/// One field of a message.
-enum Field<'b> {
-    Varint(u64),
-    Fixed(f64),
-    Bytes(&'b [u8]),
-}
 
 /// The `Struct` that `bytes` are; `None` if they are anything else.
 pub(crate) fn parse(bytes: &[u8]) -> Option<Value> {
@@ -49,7 +43,7 @@ fn value(bytes: &[u8], depth: usize) -> Option<Value> {
     fields(bytes)?.pop().map_or(Some(Value::Null), |field| {
         Some(match field {
             (1, Field::Varint(_)) => Value::Null,
-            (2, Field::Fixed(number)) => Value::number(number),
+            (2, Field::Fixed64(bits)) => Value::number(f64::from_bits(bits)),
             (3, Field::Bytes(text)) => Value::String(String::from_utf8(text.to_vec()).ok()?),
             (4, Field::Varint(truth)) => Value::Bool(truth != 0),
             (5, Field::Bytes(fields)) => object(fields, below)?,
@@ -69,41 +63,8 @@ fn list(bytes: &[u8], depth: usize) -> Option<Value> {
 }
 
 /// The fields of a message, with their numbers.
-fn fields(mut bytes: &[u8]) -> Option<Vec<(u64, Field<'_>)>> {
-    let mut fields = Vec::new();
-    while !bytes.is_empty() {
-        let tag = varint(&mut bytes)?;
-        let field = match tag & 7 {
-            0 => Field::Varint(varint(&mut bytes)?),
-            1 => {
-                let (number, rest) = bytes.split_first_chunk()?;
-                bytes = rest;
-                Field::Fixed(f64::from_le_bytes(*number))
-            }
-            2 => {
-                let length = usize::try_from(varint(&mut bytes)?).ok()?;
-                let (content, rest) = bytes.split_at_checked(length)?;
-                bytes = rest;
-                Field::Bytes(content)
-            }
-            _ => return None,
-        };
-        fields.push((tag >> 3, field));
-    }
-    Some(fields)
-}
-
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
+fn fields(bytes: &[u8]) -> Option<Vec<(u32, Field<'_>)>> {
+    tidegate_protobuf::fields(bytes).collect::<Result<_, _>>().ok()
 }
 
 #[cfg(test)]

@@ -155,3 +155,39 @@ fn long_and_odd_text_is_shown_short_and_on_one_line() {
     let error = error_of::<Name>(&format!("\"\\n{}\"", "x".repeat(100)));
     assert!(error.ends_with(&format!("found \"\\n{}…\"", "x".repeat(59))), "{error}");
 }
+
+#[derive(Debug)]
+struct Canonical(String);
+
+impl Decode for Canonical {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        Some(Self(cursor.canonical()))
+    }
+}
+
+#[test]
+fn a_value_has_one_canonical_form_and_no_other_value_has_it() {
+    let of = |document: &str| decode::<Canonical>(document.as_bytes()).unwrap().0;
+    assert_eq!(of(r#"{"b": [1.0, "x"], "a": null}"#), of(r#"{"a":null,"b":[1e0,"\u0078"]}"#));
+    let different = [
+        r#"{"a": "1"}"#,
+        r#"{"a": 1}"#,
+        r#"{"a": 1.5}"#,
+        r#"{"a": [1]}"#,
+        r#"{"a": [[1]]}"#,
+        r#"{"a": [1, 1]}"#,
+        r#"{"a": [11]}"#,
+        r#"{"a": true}"#,
+        r#"{"a": "true"}"#,
+        r#"{"a": null}"#,
+        r#"{"a": {}}"#,
+        r#"{"a": []}"#,
+        r#"{"a": ["x", "y"]}"#,
+        r#"{"a": ["x1\"y"]}"#,
+        r#"{"ax": "y"}"#,
+    ];
+    let mut forms: Vec<String> = different.iter().map(|document| of(document)).collect();
+    forms.sort_unstable();
+    forms.dedup();
+    assert_eq!(forms.len(), different.len());
+}

@@ -19,7 +19,8 @@ struct Ban {
     remedy: &'static str,
 }
 
-const DECIDING: &[&str] = &["crates/config/", "crates/filter-api/", "crates/matchers/", "filters/"];
+const DECIDING: &[&str] =
+    &["crates/config/", "crates/filter-api/", "crates/matchers/", "crates/protobuf/", "filters/"];
 
 // The words are taken apart so that this file does not find itself.
 const BANS: [Ban; 3] = [

@@ -175,6 +175,7 @@ impl WasmStd {
             // The machine's cargo left these for its own compiler.
             command.env_remove("RUSTC_WRAPPER").env_remove("RUSTUP_TOOLCHAIN").env_remove("RUSTDOC");
         }
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", same_paths_everywhere());
         if let Some(libraries) = &self.libraries {
             process::prepend(&mut command, "LD_LIBRARY_PATH", libraries)?;
         }
@@ -206,6 +207,19 @@ impl WasmStd {
         process::quietly("building the standard library for wasm32", &mut command, Duration::from_secs(900))?;
         Ok(())
     }
+}
+
+/// Panic messages name source files: as seen from here they would make every machine's module another one, and tell its
+/// folders to whoever reads the log.
+fn same_paths_everywhere() -> String {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    let registry = home.map(|home| home.join("registry/src"));
+    let sources = registry.and_then(|folder| fs::read_dir(folder).ok()).into_iter().flatten().flatten();
+    let folders = sources.map(|source| source.path()).chain([paths::repo_root()]);
+    // The variable is split at blanks.
+    let usable = folders.map(|folder| folder.display().to_string()).filter(|folder| !folder.contains(' '));
+    usable.map(|folder| format!("--remap-path-prefix={folder}=")).collect::<Vec<_>>().join(" ")
 }
 
 /// Built the way modules are, so that they find the standard library compiled already.

@@ -42,14 +42,15 @@ enum Waiters {
 
 thread_local! {
     static CALLS: RefCell<BTreeMap<CallToken, Waiters>> = const { RefCell::new(BTreeMap::new()) };
-    static PLUGINS: RefCell<BTreeMap<u32, Weak<dyn Dispatching>>> = const { RefCell::new(BTreeMap::new()) };
+    /// One, or during an update two.
+    static PLUGINS: RefCell<Vec<(u32, Weak<dyn Dispatching>)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Notes which plugin lives in the root context `context`.
 pub(super) fn adopt(context: u32, plugin: Weak<dyn Dispatching>) {
     PLUGINS.with_borrow_mut(|plugins| {
-        plugins.retain(|_, plugin| plugin.strong_count() > 0);
-        plugins.insert(context, plugin);
+        plugins.retain(|(other, plugin)| *other != context && plugin.strong_count() > 0);
+        plugins.push((context, plugin));
     });
 }
 
@@ -84,7 +85,9 @@ fn ended(root: u32, token: CallToken, result: impl FnOnce() -> CalloutResult) {
             }
         }
         Some(Waiters::Plugin(joined)) => {
-            let plugin = PLUGINS.with_borrow(|plugins| plugins.get(&root).and_then(Weak::upgrade));
+            let plugin = PLUGINS.with_borrow(|plugins| {
+                plugins.iter().find(|(context, _)| *context == root).and_then(|(_, plugin)| plugin.upgrade())
+            });
             if let Some(plugin) = plugin {
                 plugin.dispatched(token, result());
             }

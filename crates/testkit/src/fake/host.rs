@@ -10,6 +10,8 @@ use tidegate_filter_api::{
 };
 use tidegate_proxy_host::{Map, Wire};
 
+use crate::allocations::Uncounted;
+
 /// Header pairs, in order.
 pub type Pairs = Vec<(String, Vec<u8>)>;
 
@@ -38,6 +40,8 @@ pub struct FakeHost {
     reroutes: Cell<usize>,
     resumed: Cell<bool>,
     was_reset: Cell<bool>,
+    /// How often each call was made.
+    made: RefCell<BTreeMap<&'static str, usize>>,
     /// Calls that fail until further notice, by name, and the error they fail with.
     failing: RefCell<BTreeMap<&'static str, HostError>>,
 }
@@ -127,6 +131,14 @@ impl FakeHost {
         self.calls.borrow().clone()
     }
 
+    /// The calls that filters have made since this was last asked, by name and with their number: `"now 1, shared 1"`. Each
+    /// costs a request a crossing out of the VM.
+    #[must_use]
+    pub fn take_made(&self) -> String {
+        let made = self.made.take();
+        made.iter().map(|(call, times)| format!("{call} {times}")).collect::<Vec<_>>().join(", ")
+    }
+
     /// How often the route was to be chosen again.
     #[must_use]
     pub fn reroutes(&self) -> usize {
@@ -145,6 +157,7 @@ impl FakeHost {
         let name: &[u8] = match path {
             b"request\0method" => b":method",
             b"request\0host" => b":authority",
+            b"request\0scheme" => b":scheme",
             _ => path.strip_prefix(b"request\0headers\0")?,
         };
         let request = self.request.borrow();
@@ -154,6 +167,13 @@ impl FakeHost {
             .map(|(_, value)| value.as_slice())
             .collect();
         (!values.is_empty()).then(|| values.join(&b','))
+    }
+
+    /// Counts the call; until the guard is dropped, what is allocated is the host's.
+    fn enter(&self, call: &'static str) -> Uncounted {
+        let uncounted = Uncounted::begin();
+        *self.made.borrow_mut().entry(call).or_default() += 1;
+        uncounted
     }
 
     fn attempt(&self, call: &'static str) -> Result<(), HostError> {
@@ -177,18 +197,21 @@ fn block(pairs: &Pairs) -> HeaderBlock {
 
 impl Clock for FakeHost {
     fn now(&self) -> Timestamp {
+        let _host = self.enter("now");
         Timestamp(self.now.get())
     }
 }
 
 impl Host for FakeHost {
     fn shared(&self, key: &[u8]) -> Result<Option<SharedValue>, HostError> {
+        let _host = self.enter("shared");
         self.attempt("shared")?;
         let shared = self.shared.borrow();
         Ok(shared.get(key).map(|(bytes, version)| SharedValue { bytes: bytes.clone(), cas: Cas(*version) }))
     }
 
     fn set_shared(&self, key: &[u8], value: &[u8], expected: Option<Cas>) -> Result<(), HostError> {
+        let _host = self.enter("set_shared");
         self.attempt("set_shared")?;
         let mut shared = self.shared.borrow_mut();
         let current = shared.get(key).map(|(_, version)| Cas(*version));
@@ -202,28 +225,33 @@ impl Host for FakeHost {
     }
 
     fn random(&self) -> Result<[u8; 16], HostError> {
+        let _host = self.enter("random");
         self.attempt("random")?;
         Ok([7; 16])
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {
+        let _host = self.enter("property");
         let set = self.properties.borrow().get(property.path()).cloned();
         set.or_else(|| self.request_property(property))
     }
 
     fn set_property(&self, property: Property, value: &[u8]) -> Result<(), HostError> {
+        let _host = self.enter("set_property");
         self.attempt("set_property")?;
         self.set(property, value);
         Ok(())
     }
 
     fn define_metric(&self, kind: MetricKind, name: &str) -> Result<MetricId, HostError> {
+        let _host = self.enter("define_metric");
         let mut metrics = self.metrics.borrow_mut();
         metrics.push((kind, name.to_owned(), 0));
         Ok(MetricId(u32::try_from(metrics.len() - 1).expect("few metrics")))
     }
 
     fn add(&self, metric: MetricId, delta: i64) {
+        let _host = self.enter("add");
         match self.metrics.borrow_mut().get_mut(metric.0 as usize) {
             Some((MetricKind::Histogram, name, _)) => panic!("{name} is a histogram and cannot be added to"),
             Some((_, _, value)) => *value += delta,
@@ -233,6 +261,7 @@ impl Host for FakeHost {
 
     /// Keeps the sum of what a histogram was given, and what a gauge was given last.
     fn record(&self, metric: MetricId, value: u64) {
+        let _host = self.enter("record");
         let value = i64::try_from(value).expect("small values");
         match self.metrics.borrow_mut().get_mut(metric.0 as usize) {
             Some((MetricKind::Histogram, _, sum)) => *sum += value,
@@ -242,12 +271,14 @@ impl Host for FakeHost {
     }
 
     fn request_headers(&self) -> Result<HeaderBlock, HostError> {
+        let _host = self.enter("request_headers");
         self.attempt("request_headers")?;
         // Through the serialised form, as from a real host.
         HeaderBlock::new(block(&self.request.borrow()).as_bytes().into()).map_err(|_| HostError::Other(0))
     }
 
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {
+        let _host = self.enter("response_headers");
         Ok(block(&self.response.borrow()))
     }
 
@@ -258,12 +289,14 @@ impl Host for FakeHost {
     }
 
     fn call_foreign(&self, function: &str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
+        let _host = self.enter("call_foreign");
         self.foreign.borrow().get(function).map_or(Err(HostError::NotFound), |function| function(arguments))
     }
 }
 
 impl Wire for FakeHost {
     fn edit(&self, map: Map, edit: Edit<'_>) -> Result<(), HostError> {
+        let _host = self.enter("edit");
         self.attempt("edit")?;
         match map {
             Map::Request => apply(&mut self.request.borrow_mut(), edit),
@@ -273,11 +306,13 @@ impl Wire for FakeHost {
     }
 
     fn clear_route_cache(&self) -> Result<(), HostError> {
+        let _host = self.enter("clear_route_cache");
         self.reroutes.set(self.reroutes.get() + 1);
         Ok(())
     }
 
     fn reply(&self, reply: &LocalReply) -> Result<(), HostError> {
+        let _host = self.enter("reply");
         self.attempt("reply")?;
         *self.reply.borrow_mut() = Some(reply.clone());
         Ok(())
@@ -288,6 +323,7 @@ impl Wire for FakeHost {
     }
 
     fn call(&self, callout: &Callout) -> Result<CallToken, HostError> {
+        let _host = self.enter("call");
         self.attempt("call")?;
         let mut calls = self.calls.borrow_mut();
         calls.push(callout.clone());
@@ -303,15 +339,18 @@ impl Wire for FakeHost {
     }
 
     fn request_body(&self, start: usize, most: usize) -> Result<Box<[u8]>, HostError> {
+        let _host = self.enter("request_body");
         self.attempt("request_body")?;
         Ok(self.request_body.borrow().iter().skip(start).take(most).copied().collect())
     }
 
     fn response_body(&self, most: usize) -> Result<Box<[u8]>, HostError> {
+        let _host = self.enter("response_body");
         Ok(self.response_body.borrow().iter().take(most).copied().collect())
     }
 
     fn resume(&self) {
+        let _host = self.enter("resume");
         self.resumed.set(true);
     }
 

@@ -7,6 +7,7 @@ use tidegate_filter_api::{CallToken, CalloutResult, Filter, LocalReply, Property
 use tidegate_proxy_host::pipeline::{Plugin, Stream, Verdict};
 
 use super::{FakeHost, Pairs};
+use crate::allocations::Uncounted;
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,6 +124,7 @@ impl<F: Filter> Worker<F> {
     }
 
     pub(super) fn send_pairs(&self, pairs: Pairs, end: bool) -> (Outcome, Exchange<F>) {
+        let client = Uncounted::begin();
         *self.host.request.borrow_mut() = pairs;
         self.host.request_body.borrow_mut().clear();
         // Filter state belongs to one exchange.
@@ -132,6 +134,7 @@ impl<F: Filter> Worker<F> {
             stream: Stream::new(Rc::clone(&self.plugin)),
             request: Pairs::new(),
         };
+        drop(client);
         let verdict = exchange.stream.on_request(end, &*self.host);
         (exchange.outcome(verdict), exchange)
     }
@@ -173,6 +176,7 @@ impl<F: Filter> Worker<F> {
 }
 
 fn pairs(method: &str, path: &str, headers: &[(&str, &[u8])]) -> Pairs {
+    let _client = Uncounted::begin();
     let mut pairs: Pairs = [(":method", method), (":path", path), (":authority", "shop.example.com")]
         .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
         .into();
@@ -211,7 +215,9 @@ impl<F: Filter> Exchange<F> {
 
     /// Lets a response's headers pass and returns them as the client gets them.
     pub fn response(&mut self, headers: &[(&str, &[u8])]) -> Pairs {
+        let upstream = Uncounted::begin();
         let pairs = headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
+        drop(upstream);
         self.response_pairs(pairs)
     }
 
@@ -219,6 +225,7 @@ impl<F: Filter> Exchange<F> {
         let host = Rc::clone(&self.host);
         *host.response.borrow_mut() = pairs;
         self.stream.on_response(&*host);
+        let _client = Uncounted::begin();
         host.response.borrow().clone()
     }
 
@@ -231,6 +238,7 @@ impl<F: Filter> Exchange<F> {
 
     /// Ends the exchange: `status` is the response's, if there was one.
     pub fn end(mut self, status: Option<u16>, duration: Duration) {
+        let attributes = Uncounted::begin();
         let number = |number: i64| number.to_le_bytes();
         match status {
             Some(status) => self.host.set(Property::RESPONSE_CODE, &number(status.into())),
@@ -238,12 +246,14 @@ impl<F: Filter> Exchange<F> {
         }
         let nanos = i64::try_from(duration.as_nanos()).expect("centuries are not tested");
         self.host.set(Property::REQUEST_DURATION, &number(nanos));
+        drop(attributes);
         let host = Rc::clone(&self.host);
         *host.request.borrow_mut() = self.request;
         self.stream.on_log(&*host);
     }
 
     fn outcome(&mut self, verdict: Verdict) -> Outcome {
+        let _client = Uncounted::begin();
         self.request.clone_from(&self.host.request.borrow());
         match verdict {
             Verdict::Wait(token) => Outcome::Waiting(token),

@@ -1,0 +1,72 @@
+//! What a request on the hot path costs: calls to the host and heap allocations, exactly. Each call crosses out of the VM
+//! (0.5 to 3 µs); a number that grows here is a cost that every request pays. Where one shrinks, write the smaller one.
+
+use std::time::Duration;
+
+use tidegate_auth::Auth;
+use tidegate_filter_api::Filter;
+use tidegate_header_routing::HeaderRouting;
+use tidegate_rate_limit::RateLimit;
+use tidegate_suite::Suite;
+use tidegate_telemetry::Telemetry;
+use tidegate_testkit::allocations::{self, Counting};
+use tidegate_testkit::fake::worker;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const AUTH: &str = r#"{
+    "providers": {"keys": {"api_key": {"from": [{"header": "x-api-key"}],
+        "keys": [{"id": "acme", "sha256": "904fc520be4ca9db80d0ffcc6bf7e01b4148e33d45bb6b422ad2e607815fb508"}]}}},
+    "rules": [{"name": "api", "match": {"paths": [{"prefix": "/api"}]}, "require": "keys"}],
+    "forward": {"principal_header": "x-auth-subject", "strip_credentials": true}
+}"#;
+const LIMIT: &str = r#"{"limits": [{"name": "each", "key": [{"header": "x-user-id"}],
+    "quotas": [{"requests": 100, "per": "1m"}]}]}"#;
+const ROUTING: &str = r#"{"rules": [{"name": "beta", "match": {"headers": [{"name": "x-beta", "exact": "1"}]}, "route": "beta"}],
+    "default": {"route": "stable"}, "route_header": "x-route"}"#;
+const TELEMETRY: &str = r#"{"metrics": [
+    {"name": "requests", "type": "counter", "labels": {"method": "method", "code": "status_class"}},
+    {"name": "latency_milliseconds", "type": "histogram", "value": "duration", "labels": {"code": "status_class"}}]}"#;
+
+/// The third request: the first ones fill buckets and define series.
+fn cost<F: Filter>(configuration: &str) -> (String, u64) {
+    let worker = worker::<F>(configuration);
+    let headers: [(&str, &[u8]); 3] =
+        [("x-api-key", b"acme-key-1"), ("x-user-id", b"ann"), ("user-agent", b"a browser")];
+    let exchange = || {
+        let _ = worker.host().take_made();
+        let ((), count) = allocations::count(|| {
+            let (_, mut exchange) = worker.send("GET", "/api/items", &headers);
+            exchange.response(&[(":status", b"200")]);
+            exchange.end(Some(200), Duration::from_millis(3));
+        });
+        (worker.host().take_made(), count)
+    };
+    exchange();
+    exchange();
+    exchange()
+}
+
+fn check<F: Filter>(configuration: &str, calls: &str, allocated: u64) {
+    assert_eq!(cost::<F>(configuration), (calls.to_owned(), allocated), "{}", F::NAME);
+}
+
+#[test]
+fn each_filter_makes_the_calls_that_it_must() {
+    check::<Auth>(AUTH, "add 1, edit 2, request_headers 1, set_property 1", 5);
+    check::<RateLimit>(LIMIT, "add 1, now 1, request_headers 1, set_shared 1, shared 1", 3);
+    check::<HeaderRouting>(ROUTING, "clear_route_cache 1, edit 1, request_headers 1, set_property 1", 3);
+    check::<Telemetry>(TELEMETRY, "add 1, property 3, record 1, request_headers 1", 2);
+}
+
+#[test]
+fn the_suite_reads_the_headers_once() {
+    let all = format!(
+        r#"{{"auth": {AUTH}, "rate_limit": {LIMIT}, "header_routing": {ROUTING}, "telemetry": {TELEMETRY}}}"#
+    );
+    let calls = "add 3, clear_route_cache 1, edit 3, now 1, property 3, record 1, request_headers 1, set_property 2, \
+                 set_shared 1, shared 1";
+    check::<Suite>(&all, calls, 12);
+    check::<Suite>(&format!(r#"{{"auth": {AUTH}}}"#), "add 1, edit 2, request_headers 1, set_property 1", 5);
+}
