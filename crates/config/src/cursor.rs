@@ -49,8 +49,15 @@ impl<'a> Cursor<'a> {
 
     /// Reports that something else was expected here, with a description of what was found.
     pub fn expected_found<T>(&self, expected: impl fmt::Display, found: impl fmt::Display) -> Option<T> {
-        self.report.add(Error::new(&self.to_string(), &expected.to_string(), &found.to_string()));
+        self.report(&expected, &found);
         None
+    }
+
+    /// One copy of this, not one for each type of text.
+    #[cold]
+    #[inline(never)]
+    fn report(&self, expected: &dyn fmt::Display, found: &dyn fmt::Display) {
+        self.report.add(Error::new(&self.to_string(), &expected.to_string(), &found.to_string()));
     }
 
     /// Decodes the value here as a `T`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidegate_filter_api::{CallToken, CalloutResult, Host};
 
 use crate::config::access_log::AccessLog;
-use crate::otlp::{Counters, Exporter, Message, Preamble, Signal};
+use crate::otlp::{self, Counters, Exporter, Message, Preamble, Signal};
 use crate::record;
 use crate::trace::Context;
 use crate::view::View;
@@ -53,7 +53,7 @@ impl Log {
     fn record(&self, view: &View<'_>) -> Vec<u8> {
         const INFO: (u64, &str) = (9, "INFO");
         const ERROR: (u64, &str) = (17, "ERROR");
-        let mut message = Message::default();
+        let mut message = Message::new();
         let start = view.start().unwrap_or_default();
         let duration = view.duration().and_then(|duration| u64::try_from(duration.as_nanos()).ok());
         let end = start.saturating_add(duration.unwrap_or_default());
@@ -61,7 +61,9 @@ impl Log {
         let (number, text) = if view.status().is_none_or(|status| status >= 500) { ERROR } else { INFO };
         message.varint(2, number);
         message.bytes(3, text.as_bytes());
-        message.message(5, |body| body.bytes(1, b"HTTP request"));
+        otlp::nested(&mut message, 5, |body| {
+            body.bytes(1, b"HTTP request");
+        });
         record::attributes(&self.config.fields, &self.config.redact, view, 6, &mut message);
         if let Some(Context { trace_id, span_id, sampled, .. }) = view.context() {
             message.fixed32(8, u32::from(*sampled));

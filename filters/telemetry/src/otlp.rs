@@ -3,13 +3,12 @@
 //! Protobuf, because every receiver must take it ("OTLP/HTTP", binary protobuf encoding), and it is half the size of JSON.
 
 mod exporter;
-mod protobuf;
 mod sender;
 
 use tidegate_filter_api::{Host, Property};
+pub(crate) use tidegate_protobuf::Message;
 
 pub(crate) use exporter::{Counters, Exporter};
-pub(crate) use protobuf::Message;
 pub(crate) use sender::{Ending, Sender};
 
 use crate::ids::Ids;
@@ -43,24 +42,35 @@ impl Signal {
     }
 }
 
-const VALUE: u32 = 2;
-const TEXT: u32 = 1;
-const INTEGER: u32 = 3;
-
-/// Writes an attribute with a text.
-pub(crate) fn text_attribute(message: &mut Message, field: u32, name: &str, value: &[u8]) {
-    message.message(field, |pair| {
-        pair.bytes(1, name.as_bytes());
-        pair.message(VALUE, |any| any.text(TEXT, value));
-    });
+/// Writes a message within a message.
+pub(crate) fn nested(message: &mut Message, field: u32, write: impl FnOnce(&mut Message)) {
+    let mut inner = Message::new();
+    write(&mut inner);
+    message.message(field, &inner);
 }
 
-/// Writes an attribute with a whole number.
-pub(crate) fn number_attribute(message: &mut Message, field: u32, name: &str, value: u64) {
-    message.message(field, |pair| {
-        pair.bytes(1, name.as_bytes());
-        pair.message(VALUE, |any| any.varint(INTEGER, value));
-    });
+/// Writes a string: what is not UTF-8 is replaced, since a receiver refuses the whole message for it.
+pub(crate) fn text(message: &mut Message, field: u32, value: &[u8]) {
+    message.bytes(field, String::from_utf8_lossy(value).as_bytes());
+}
+
+/// A value of an attribute.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Attribute<'v> {
+    Text(&'v [u8]),
+    Number(u64),
+}
+
+/// Writes an attribute: a `KeyValue` with an `AnyValue`.
+pub(crate) fn attribute(message: &mut Message, field: u32, name: &str, value: Attribute<'_>) {
+    let mut any = Message::new();
+    match value {
+        Attribute::Text(value) => text(&mut any, 1, value),
+        Attribute::Number(number) => drop(any.varint(3, number)),
+    }
+    let mut pair = Message::new();
+    pair.bytes(1, name.as_bytes()).message(2, &any);
+    message.message(field, &pair);
 }
 
 /// Who speaks: what comes before the records in each message.
@@ -73,51 +83,56 @@ pub(crate) struct Preamble {
 impl Preamble {
     /// What is configured, and what the conventions ask for beside it.
     pub(crate) fn new(configured: &[(String, String)], ids: &Ids, host: &dyn Host) -> Self {
-        let mut resource = Message::default();
+        let mut resource = Message::new();
         for (name, value) in configured {
-            text_attribute(&mut resource, 1, name, value.as_bytes());
+            attribute(&mut resource, 1, name, Attribute::Text(value.as_bytes()));
         }
         let is_said = |name: &str| configured.iter().any(|(known, _)| known == name);
         if !is_said("service.name") {
             let told = host.property(Property::NODE_CLUSTER).filter(|name| !name.is_empty());
             let name = told.unwrap_or_else(|| b"unknown_service:envoy".to_vec());
-            text_attribute(&mut resource, 1, "service.name", &name);
+            attribute(&mut resource, 1, "service.name", Attribute::Text(&name));
         }
         if !is_said("service.instance.id") {
             // Each worker counts for itself: to a receiver they are instances of one service.
-            text_attribute(&mut resource, 1, "service.instance.id", &trace::hex_text(&ids.next()));
+            let id = trace::hex_text(&ids.next());
+            attribute(&mut resource, 1, "service.instance.id", Attribute::Text(&id));
         }
-        let mut scope = Message::default();
+        let mut scope = Message::new();
         scope.bytes(1, b"tidegate.telemetry");
         scope.bytes(2, env!("CARGO_PKG_VERSION").as_bytes());
         Self { resource: resource.into_bytes(), scope: scope.into_bytes() }
     }
 
     /// A whole message with these records.
-    pub(crate) fn envelope<'r>(&self, records: impl Iterator<Item = &'r [u8]> + Clone) -> Vec<u8> {
-        let length = |field: &[u8]| protobuf::field_len(field.len());
-        let scoped = length(&self.scope) + records.clone().map(length).sum::<usize>();
-        let whole = length(&self.resource) + protobuf::field_len(scoped);
-        let mut message = Message::default();
-        message.begin(1, whole);
-        message.bytes(1, &self.resource);
-        message.begin(2, scoped);
-        message.bytes(1, &self.scope);
-        records.for_each(|record| message.bytes(2, record));
+    pub(crate) fn envelope<'r>(&self, records: impl Iterator<Item = &'r [u8]>) -> Vec<u8> {
+        let mut scoped = Message::new();
+        scoped.bytes(1, &self.scope);
+        for record in records {
+            scoped.bytes(2, record);
+        }
+        let mut whole = Message::new();
+        whole.bytes(1, &self.resource).message(2, &scoped);
+        let mut message = Message::new();
+        message.message(1, &whole);
         message.into_bytes()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use protobuf::{Field, find};
+    use tidegate_protobuf::{Value, fields};
 
-    fn within(message: &[u8], field: u64) -> &[u8] {
-        match find(message, field) {
-            Some(Field::Bytes(inner)) => inner,
-            other => panic!("{other:?}"),
-        }
+    use super::*;
+
+    fn all(message: &[u8], wanted: u32) -> Vec<&[u8]> {
+        let found = fields(message).map(|field| field.unwrap()).filter(|(number, _)| *number == wanted);
+        found
+            .map(|(_, value)| match value {
+                Value::Bytes(bytes) => bytes,
+                other => panic!("{other:?}"),
+            })
+            .collect()
     }
 
     #[test]
@@ -125,11 +140,17 @@ mod tests {
         let preamble = Preamble { resource: vec![1; 300], scope: b"scope".to_vec() };
         let records: Vec<Vec<u8>> = vec![vec![7; 200], vec![8]];
         let message = preamble.envelope(records.iter().map(Vec::as_slice));
-        let resource = within(&message, 1);
-        assert_eq!(within(resource, 1), vec![1; 300]);
-        let scope = within(resource, 2);
-        assert_eq!(within(scope, 1), b"scope");
-        assert_eq!(within(scope, 2), vec![7; 200]);
-        assert_eq!(scope.last(), Some(&8), "both records are there, and nothing behind them");
+        let whole = all(&message, 1)[0];
+        assert_eq!(all(whole, 1), [vec![1; 300]]);
+        let scoped = all(whole, 2)[0];
+        assert_eq!(all(scoped, 1), [b"scope"]);
+        assert_eq!(all(scoped, 2), [vec![7; 200], vec![8]]);
+    }
+
+    #[test]
+    fn text_is_always_utf8() {
+        let mut message = Message::new();
+        text(&mut message, 1, b"a\xff");
+        assert_eq!(message.into_bytes(), "\x0a\x04a\u{fffd}".as_bytes());
     }
 }

@@ -6,9 +6,10 @@ use tidegate_matchers::cookie_values;
 
 use crate::attribute::Attribute;
 use crate::config::access_log::Field;
-use crate::otlp::{Message, number_attribute, text_attribute};
+use crate::otlp::{self, Message};
 use crate::redact::{REDACTED, Redaction};
 use crate::source::Source;
+use crate::trace;
 use crate::view::{Value, View};
 
 /// A longer value is cut.
@@ -55,11 +56,18 @@ pub(crate) fn attributes(
     for one in fields {
         match written(&one.source, redaction, view) {
             Written::Nothing => {}
-            Written::Text(text) => text_attribute(message, field, &one.name, &text),
-            Written::Number(number) => number_attribute(message, field, &one.name, number),
+            Written::Text(text) => otlp::attribute(message, field, &one.name, otlp::Attribute::Text(&text)),
+            Written::Number(number) => {
+                otlp::attribute(message, field, &one.name, otlp::Attribute::Number(number))
+            }
             Written::Decisions(decisions) => {
                 for (name, value) in decisions {
-                    text_attribute(message, field, &format!("{}.{name}", one.name), &value);
+                    otlp::attribute(
+                        message,
+                        field,
+                        &format!("{}.{name}", one.name),
+                        otlp::Attribute::Text(&value),
+                    );
                 }
             }
         }
@@ -162,6 +170,34 @@ fn write_decisions(decisions: &[(&'static str, Vec<u8>)], line: &mut Vec<u8>) {
 
 /// Quotes and controls are escaped, and what is no UTF-8 is replaced: a client cannot begin a line of its own.
 fn write_string(text: &[u8], line: &mut Vec<u8>) {
-    // Writing to a Vec cannot fail.
-    let _ = serde_json::to_writer(line, &String::from_utf8_lossy(text));
+    line.push(b'"');
+    for byte in String::from_utf8_lossy(text).bytes() {
+        match byte {
+            b'"' | b'\\' => line.extend([b'\\', byte]),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            b'\t' => line.extend_from_slice(b"\\t"),
+            0..=0x1f | 0x7f => {
+                line.extend_from_slice(b"\\u00");
+                trace::write_hex(&[byte], line);
+            }
+            _ => line.push(byte),
+        }
+    }
+    line.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_json_whatever_its_bytes() {
+        let all: Vec<u8> = (0..=255).collect();
+        let mut line = Vec::new();
+        write_string(&all, &mut line);
+        let read: String = serde_json::from_slice(&line).unwrap();
+        assert_eq!(read, String::from_utf8_lossy(&all));
+        assert!(!line.iter().any(|byte| byte.is_ascii_control()));
+    }
 }

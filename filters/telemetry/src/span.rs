@@ -6,7 +6,7 @@ use tidegate_filter_api::Host;
 
 use crate::attribute::Attribute;
 use crate::config::trace::Trace;
-use crate::otlp::{Counters, Exporter, Message, Preamble, Signal, number_attribute, text_attribute};
+use crate::otlp::{self, Counters, Exporter, Message, Preamble, Signal};
 use crate::record;
 use crate::redact::Redaction;
 use crate::trace::Context;
@@ -39,13 +39,13 @@ impl Spans {
 
     /// The span of a request that has ended.
     pub(crate) fn write(&self, context: &Context, config: &Trace, view: &View<'_>) -> Vec<u8> {
-        let mut span = Message::default();
+        let mut span = Message::new();
         span.bytes(1, &context.trace_id);
         span.bytes(2, &context.span_id);
         if let Some(parent) = context.parent {
             span.bytes(4, &parent);
         }
-        span.text(5, &name(view));
+        otlp::text(&mut span, 5, &name(view));
         const SERVER: u64 = 2;
         span.varint(6, SERVER);
         let start = view.start().unwrap_or_default();
@@ -54,13 +54,15 @@ impl Spans {
         span.fixed64(8, start.saturating_add(duration.unwrap_or_default()));
         conventional_attributes(view, &mut span);
         for (name, value) in record::decisions(view) {
-            text_attribute(&mut span, ATTRIBUTES, &format!("tidegate.{name}"), &value);
+            put(&mut span, &format!("tidegate.{name}"), otlp::Attribute::Text(&value));
         }
         record::attributes(&config.attributes, &Redaction::default(), view, ATTRIBUTES, &mut span);
         // Of a server only its own faults are errors; anything else is left unset.
         if view.status().is_none_or(|status| status >= 500) {
             const ERROR: u64 = 2;
-            span.message(15, |status| status.varint(3, ERROR));
+            otlp::nested(&mut span, 15, |status| {
+                status.varint(3, ERROR);
+            });
         }
         const SAMPLED: u32 = 1;
         span.fixed32(16, SAMPLED);
@@ -100,18 +102,22 @@ fn conventional_attributes(view: &View<'_>, span: &mut Message) {
     ];
     for (name, attribute) in shown {
         match view.attribute(attribute) {
-            Value::Text(text) => text_attribute(span, ATTRIBUTES, name, text.get(..2_048).unwrap_or(&text)),
+            Value::Text(text) => put(span, name, otlp::Attribute::Text(text.get(..2_048).unwrap_or(&text))),
             Value::Number(number) if attribute == Attribute::ErrorType => {
-                text_attribute(span, ATTRIBUTES, name, number.to_string().as_bytes());
+                put(span, name, otlp::Attribute::Text(number.to_string().as_bytes()));
             }
-            Value::Number(number) => number_attribute(span, ATTRIBUTES, name, number),
+            Value::Number(number) => put(span, name, otlp::Attribute::Number(number)),
             Value::Nothing | Value::Several => {}
         }
     }
     if let Some(template) = view.template() {
-        text_attribute(span, ATTRIBUTES, "http.route", template.as_bytes());
+        put(span, "http.route", otlp::Attribute::Text(template.as_bytes()));
     }
     if let Some(agent) = view.request().first("user-agent") {
-        text_attribute(span, ATTRIBUTES, "user_agent.original", agent.get(..512).unwrap_or(agent));
+        put(span, "user_agent.original", otlp::Attribute::Text(agent.get(..512).unwrap_or(agent)));
     }
+}
+
+fn put(span: &mut Message, name: &str, value: otlp::Attribute<'_>) {
+    otlp::attribute(span, ATTRIBUTES, name, value);
 }

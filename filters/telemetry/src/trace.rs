@@ -11,7 +11,7 @@ use tidegate_filter_api::{Exchange, Headers};
 
 pub(crate) use baggage::is_token;
 pub(crate) use context::{Context, Sampling};
-pub(crate) use hex::text as hex_text;
+pub(crate) use hex::{text as hex_text, write as write_hex};
 
 use crate::config::trace::Trace;
 use crate::ids::Ids;

@@ -10,7 +10,7 @@ use tidegate_filter_api::{CallToken, CalloutResult, Host, MetricKind};
 
 use super::series::{LabelSet, Series};
 use crate::config::metric::{Metric, Unit, Value};
-use crate::otlp::{Counters, Ending, Message, Preamble, Sender, text_attribute};
+use crate::otlp::{Attribute, Counters, Ending, Message, Preamble, Sender, attribute, nested};
 
 /// Metrics on their way to a collector.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl Export {
         points: impl Iterator<Item = &'s Series>,
         time: u64,
     ) -> Vec<u8> {
-        let mut message = Message::default();
+        let mut message = Message::new();
         message.bytes(1, metric.name.as_bytes());
         message.bytes(3, unit(&metric.value).as_bytes());
         let seconds = matches!(metric.value, Value::Duration(_) | Value::TimeToFirstByte(_));
@@ -100,15 +100,15 @@ impl Export {
         };
         let (gauge, sum, histogram) = (5, 7, 9);
         match metric.kind {
-            MetricKind::Gauge if metric.value != Value::InFlight => message.message(gauge, |data| {
+            MetricKind::Gauge if metric.value != Value::InFlight => nested(&mut message, gauge, |data| {
                 points.for_each(|series| self.number_point(data, sets, series, number(series), time));
             }),
-            MetricKind::Counter | MetricKind::Gauge => message.message(sum, |data| {
+            MetricKind::Counter | MetricKind::Gauge => nested(&mut message, sum, |data| {
                 points.for_each(|series| self.number_point(data, sets, series, number(series), time));
                 data.varint(2, CUMULATIVE);
                 data.varint(3, u64::from(metric.kind == MetricKind::Counter));
             }),
-            MetricKind::Histogram => message.message(histogram, |data| {
+            MetricKind::Histogram => nested(&mut message, histogram, |data| {
                 points.for_each(|series| self.histogram_point(data, sets, series, &metric.buckets, time));
                 data.varint(2, CUMULATIVE);
             }),
@@ -124,13 +124,13 @@ impl Export {
         number: Number,
         time: u64,
     ) {
-        data.message(1, |point| {
+        nested(data, 1, |point| {
             point.fixed64(2, self.began);
             point.fixed64(3, time);
             match number {
-                Number::Double(value) => point.double(4, value),
+                Number::Double(value) => point.fixed64(4, value.to_bits()),
                 Number::Whole(value) => point.fixed64(6, value),
-            }
+            };
             labels(point, 7, sets, series);
         });
     }
@@ -144,19 +144,19 @@ impl Export {
         time: u64,
     ) {
         let Some(distribution) = &series.distribution else { return };
-        data.message(1, |point| {
+        nested(data, 1, |point| {
             point.fixed64(2, self.began);
             point.fixed64(3, time);
             point.fixed64(4, distribution.count);
-            point.double(5, distribution.sum);
+            point.fixed64(5, distribution.sum.to_bits());
             let packed = |numbers: &mut dyn Iterator<Item = u64>| {
                 numbers.flat_map(u64::to_le_bytes).collect::<Vec<u8>>()
             };
             point.bytes(6, &packed(&mut distribution.buckets.iter().copied()));
             point.bytes(7, &packed(&mut bounds.iter().map(|bound| bound.to_bits())));
             labels(point, 9, sets, series);
-            point.double(11, distribution.least);
-            point.double(12, distribution.most);
+            point.fixed64(11, distribution.least.to_bits());
+            point.fixed64(12, distribution.most.to_bits());
         });
     }
 }
@@ -171,7 +171,7 @@ enum Number {
 fn labels(point: &mut Message, field: u32, sets: &[LabelSet], series: &Series) {
     if let Some(set) = sets.get(series.set) {
         for (name, value) in set.pairs(&series.key) {
-            text_attribute(point, field, name, value);
+            attribute(point, field, name, Attribute::Text(value));
         }
     }
 }

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use tidegate_filter_api::{CallToken, Callout, CalloutFailure, CalloutResult, Host, HttpCall};
+use tidegate_protobuf::{Value, fields};
 
 use super::Signal;
-use super::protobuf::{Field, find};
 use crate::config::endpoint::Endpoint;
 
 /// The pause after the first failure; it doubles with each further one.
@@ -144,11 +144,16 @@ impl Sender {
 
 /// How many records the answer says were rejected: `partial_success`, its first field.
 fn rejected(body: &[u8]) -> u64 {
-    match find(body, 1) {
-        Some(Field::Bytes(partial)) => match find(partial, 1) {
-            Some(Field::Number(rejected)) => rejected,
+    match first(body) {
+        Some(Value::Bytes(partial)) => match first(partial) {
+            Some(Value::Varint(rejected)) => rejected,
             _ => 0,
         },
         _ => 0,
     }
+}
+
+/// The first field with the number 1, as far as the message can be read.
+fn first(message: &[u8]) -> Option<Value<'_>> {
+    fields(message).map_while(Result::ok).find(|(number, _)| *number == 1).map(|(_, value)| value)
 }
