@@ -34,7 +34,8 @@ impl<'a> Cursor<'a> {
 
     /// Reports that something else was expected here; the found value is quoted.
     pub fn expected<T>(&self, expected: impl fmt::Display) -> Option<T> {
-        self.expected_found(expected, self.value.describe())
+        self.report(&expected, &self.value.describe());
+        None
     }
 
     /// Reports that something else was expected here, without quoting what was found: it may be a secret pasted into
@@ -53,7 +54,7 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// One copy of this, not one for each type of text.
+    /// One instance for all kinds of texts, and all errors are rare.
     #[cold]
     #[inline(never)]
     fn report(&self, expected: &dyn fmt::Display, found: &dyn fmt::Display) {
@@ -331,8 +332,15 @@ impl Decode for String {
 
 impl<T: Decode> Decode for Vec<T> {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        let mut list = Vec::new();
+        let mut complete = true;
         // Every element is decoded, also after a bad one: all errors at once.
-        let decoded: Vec<Option<T>> = cursor.elements()?.map(Cursor::decode).collect();
-        decoded.into_iter().collect()
+        for element in cursor.elements()? {
+            match T::decode(element) {
+                Some(decoded) => list.push(decoded),
+                None => complete = false,
+            }
+        }
+        complete.then_some(list)
     }
 }

@@ -191,3 +191,16 @@ fn a_value_has_one_canonical_form_and_no_other_value_has_it() {
     forms.dedup();
     assert_eq!(forms.len(), different.len());
 }
+
+#[test]
+fn numbers_that_are_no_integers_are_shown_to_six_places() {
+    for (number, shown) in [
+        ("1.5", "1.5"),
+        ("-0.25", "-0.25"),
+        ("0.1234567", "0.123456"),
+        ("1e-9", "0"),
+        ("1e300", "a number of more than 15 digits"),
+    ] {
+        assert_eq!(error_of::<bool>(number), format!("configuration: expected true or false, found {shown}"));
+    }
+}

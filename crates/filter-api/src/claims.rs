@@ -16,7 +16,11 @@ impl Claims {
     /// Reads them from JSON; `None` if it is no object.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
-        serde_json::from_slice(json).ok().map(Self)
+        // As any value first: asking for an object alone would link serde_json's messages about everything else.
+        match serde_json::from_slice(json).ok()? {
+            Value::Object(members) => Some(Self(members)),
+            _ => None,
+        }
     }
 
     /// The claim under `name`, or where dots lead: `realm.roles` is the claim of that name, else member `roles` of claim

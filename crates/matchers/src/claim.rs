@@ -41,7 +41,8 @@ enum Scalar {
 }
 
 impl ClaimMatch {
-    const KEYS: [&'static str; 7] = ["exact", "prefix", "suffix", "contains", "in", "range", "present"];
+    const KEYS: [&'static str; 8] =
+        ["exact", "prefix", "suffix", "contains", "regex", "in", "range", "present"];
 
     /// Whether the claims satisfy the condition.
     #[must_use]
@@ -181,6 +182,7 @@ mod tests {
             (r#""in": ["user", true]"#, &["list", "yes", "mixed"]),
             (r#""prefix": "adm""#, &["text", "list", "same", "mixed", "in.side"]),
             (r#""suffix": "user""#, &["list"]),
+            (r#""regex": "us.*""#, &["list"]),
             (r#""range": {"gte": 3, "lt": 4}"#, &["three", "double", "mixed"]),
             // Membership: a string is never searched for a part.
             (r#""contains": "admin""#, &["list", "same", "mixed"]),
@@ -216,7 +218,7 @@ mod tests {
             ),
             (
                 r#"{"name": "a"}"#,
-                "configuration: expected one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"in\", \"range\", \"present\", found none of them",
+                "configuration: expected one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\", \"in\", \"range\", \"present\", found none of them",
             ),
         ] {
             assert_eq!(claim(text).unwrap_err(), error.replacen("configuration.", "", 1));

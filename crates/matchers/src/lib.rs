@@ -4,12 +4,14 @@
 //! A request has one path, so a *list* of `paths`, `hosts`, `methods`, `cidrs` or `principals` means any of them; it has
 //! many headers, so a list of `headers`, `query`, `cookies` or `claims` means all of them. Absent means everything.
 
+mod bytemap;
 mod claim;
 mod conditions;
 mod facts;
 mod field;
 mod host;
 mod path;
+mod regex;
 mod source;
 mod status;
 mod template;
@@ -21,6 +23,7 @@ pub use facts::Facts;
 pub use field::{cookie_values, query_values};
 pub use host::canonical as canonical_host;
 pub use path::{is_ambiguous, normalise};
+pub use regex::{Regex, RegexError};
 pub use source::ClientAddress;
 pub use status::StatusMatch;
 pub use template::{Captures, Template, TemplateError, TemplateSet};

@@ -44,7 +44,7 @@ impl PathMatch {
 impl Decode for PathMatch {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let variant = object.one_of(&["exact", "prefix", "suffix", "contains", "template"]);
+        let variant = object.one_of(&["exact", "prefix", "suffix", "contains", "template", "regex"]);
         let raw = object.or("raw", false);
         object.finish();
         let (variant, raw) = (variant?, raw?);

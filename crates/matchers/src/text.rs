@@ -1,6 +1,8 @@
-//! Conditions on one text: `exact`, `prefix`, `suffix`, `contains`, `in`, `range`.
+//! Conditions on one text: `exact`, `prefix`, `suffix`, `contains`, `regex`, `in`, `range`.
 
 use tidegate_config::{Cursor, Decode, Object, Variant};
+
+use crate::regex::Regex;
 
 /// A condition on one value. Values are bytes: not all are UTF-8.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +15,8 @@ pub enum TextMatch {
     Suffix(Vec<u8>),
     /// What it contains.
     Contains(Vec<u8>),
+    /// A regular expression that the whole value matches.
+    Regex(Regex),
     /// One of several whole values.
     In(Vec<Vec<u8>>),
     /// A decimal integer within bounds, both inclusive; any other value does not match.
@@ -21,7 +25,7 @@ pub enum TextMatch {
 
 impl TextMatch {
     /// The keys that [`TextMatch::from_variant`] takes.
-    pub const KEYS: [&'static str; 6] = ["exact", "prefix", "suffix", "contains", "in", "range"];
+    pub const KEYS: [&'static str; 7] = ["exact", "prefix", "suffix", "contains", "regex", "in", "range"];
 
     /// The condition behind one of [`TextMatch::KEYS`].
     pub fn from_variant(variant: &Variant<'_>) -> Option<Self> {
@@ -36,6 +40,7 @@ impl TextMatch {
             "prefix" => part().map(Self::Prefix),
             "suffix" => part().map(Self::Suffix),
             "contains" => part().map(Self::Contains),
+            "regex" => variant.cursor.decode().map(Self::Regex),
             "in" => {
                 let values: Vec<String> = variant.cursor.non_empty_list()?;
                 Some(Self::In(values.into_iter().map(String::into_bytes).collect()))
@@ -52,6 +57,7 @@ impl TextMatch {
             Self::Prefix(prefix) => value.starts_with(prefix),
             Self::Suffix(suffix) => value.ends_with(suffix),
             Self::Contains(part) => value.windows(part.len()).any(|window| window == part),
+            Self::Regex(regex) => regex.matches(value),
             Self::In(values) => values.iter().any(|candidate| candidate == value),
             Self::Range(least, most) => {
                 integer(value).is_some_and(|number| (*least..=*most).contains(&number))

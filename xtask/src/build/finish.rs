@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
-use walrus::{Module, ModuleConfig};
+use walrus::{FunctionBuilder, FunctionKind, Module, ModuleConfig};
 
 /// The list of callbacks: names, each followed by a line feed.
 const SECTION: &str = "tidegate.callbacks";
@@ -27,6 +27,9 @@ pub(super) const ALWAYS: [&str; 7] = [
 const OWN: &str = "tidegate_on_";
 const SDK: &str = "proxy_on_";
 
+/// In the mangled names of the SDK's host calls.
+const SDK_HOST_CALLS: &str = "10proxy_wasm9hostcalls";
+
 /// A module without what its filter does not use.
 pub(super) struct Pruned {
     pub(super) bytes: Vec<u8>,
@@ -43,6 +46,7 @@ pub(super) fn prune(raw: &[u8]) -> Result<Pruned> {
 
     let callbacks = listed(&mut module)?;
     replace_by_own(&mut module, &callbacks);
+    drop_sdk_host_calls(&mut module);
     let kept: BTreeSet<&str> = ALWAYS.into_iter().chain(callbacks.iter().map(String::as_str)).collect();
     let unused: Vec<_> = module
         .exports
@@ -101,6 +105,26 @@ fn replace_by_own(module: &mut Module, callbacks: &BTreeSet<String>) {
             module.exports.delete(replaced);
         }
         module.exports.get_mut(id).name = name;
+    }
+}
+
+/// Empties the SDK's host calls: `proxy-host` has its own, and only default methods of the SDK's traits, which nobody
+/// calls, reach these. The compiler keeps them, with all that they reach, because a table of methods names them.
+fn drop_sdk_host_calls(module: &mut Module) {
+    let sdk: Vec<_> = module
+        .funcs
+        .iter_local()
+        .map(|(id, _)| module.funcs.get(id))
+        .filter(|function| function.name.as_deref().is_some_and(|name| name.contains(SDK_HOST_CALLS)))
+        .map(|function| (function.id(), function.ty()))
+        .collect();
+    for (id, kind) in sdk {
+        let (parameters, results) = module.types.params_results(kind);
+        let (parameters, results) = (parameters.to_vec(), results.to_vec());
+        let arguments = parameters.iter().map(|parameter| module.locals.add(*parameter)).collect();
+        let mut body = FunctionBuilder::new(&mut module.types, &parameters, &results);
+        body.func_body().unreachable();
+        module.funcs.get_mut(id).kind = FunctionKind::Local(body.local_func(arguments));
     }
 }
 

@@ -126,3 +126,17 @@ fn an_unknown_import_does_not_verify() {
     let error = verify(&wat::parse_str(text).unwrap(), &[]).err().unwrap().to_string();
     assert!(error.contains("env.system"), "{error}");
 }
+
+#[test]
+fn a_host_call_of_the_sdk_is_emptied_even_if_a_table_names_it() {
+    let table = r#"(table 2 funcref)
+        (elem (i32.const 0) $_ZN10proxy_wasm9hostcalls4done17h0E $ours)
+        (func $_ZN10proxy_wasm9hostcalls4done17h0E (result i32) (call $done))
+        (func $ours (drop (call $log (i32.const 0) (i32.const 0) (i32.const 0))))
+        (func (export "proxy_on_log") (drop (call_indirect (result i32) (i32.const 0))))"#;
+    let pruned = prune(&module_and(&[], &["proxy_on_log\\n"], table)).unwrap();
+    verify(&pruned.bytes, &pruned.callbacks).unwrap();
+    let pruned = Module::from_buffer(&pruned.bytes).unwrap();
+    let imports: Vec<&str> = pruned.imports.iter().map(|import| import.name.as_str()).collect();
+    assert_eq!(imports, ["proxy_log"], "ours is as it was");
+}
