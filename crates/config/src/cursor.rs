@@ -172,6 +172,34 @@ impl<'a> Cursor<'a> {
         Some(object.members.iter().map(|(key, value)| (key.as_str(), self.at_key(key, value))))
     }
 
+    /// The list here, each element decoded by `decode`: also those after a bad one, so that all errors are told at once.
+    pub fn list<T>(self, mut decode: impl FnMut(Cursor<'_>) -> Option<T>) -> Option<Vec<T>> {
+        let mut list = Vec::new();
+        self.each(&mut |element| decode(element).map(|decoded| list.push(decoded)).is_some()).then_some(list)
+    }
+
+    /// The object here as a list, each member decoded by `decode` under its key.
+    pub fn members<T>(self, mut decode: impl FnMut(&str, Cursor<'_>) -> Option<T>) -> Option<Vec<T>> {
+        let mut list = Vec::new();
+        let mut visit =
+            |key: &str, member: Cursor<'_>| decode(key, member).map(|decoded| list.push(decoded)).is_some();
+        self.each_member(&mut visit).then_some(list)
+    }
+
+    /// Whether `visit` says yes to every element. One instance for all kinds of elements.
+    #[inline(never)]
+    fn each(&self, visit: &mut dyn FnMut(Cursor<'_>) -> bool) -> bool {
+        let Some(elements) = self.elements() else { return false };
+        elements.fold(true, |fine, element| visit(element) & fine)
+    }
+
+    /// The same for members.
+    #[inline(never)]
+    fn each_member(&self, visit: &mut dyn FnMut(&str, Cursor<'_>) -> bool) -> bool {
+        let Some(entries) = self.entries() else { return false };
+        entries.fold(true, |fine, (key, member)| visit(key, member) & fine)
+    }
+
     /// The keys of the object here, in order; none, and no report, if there is something else here.
     #[must_use]
     pub fn keys(&self) -> Vec<&'a str> {
@@ -332,15 +360,6 @@ impl Decode for String {
 
 impl<T: Decode> Decode for Vec<T> {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        let mut list = Vec::new();
-        let mut complete = true;
-        // Every element is decoded, also after a bad one: all errors at once.
-        for element in cursor.elements()? {
-            match T::decode(element) {
-                Some(decoded) => list.push(decoded),
-                None => complete = false,
-            }
-        }
-        complete.then_some(list)
+        cursor.list(T::decode)
     }
 }

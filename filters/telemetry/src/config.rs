@@ -47,7 +47,7 @@ impl Decode for Config {
         let max_series = object.get("max_series").map_or(Some(2_000), |cursor| cursor.integer(1, 100_000));
         let access_log = object
             .get("access_log")
-            .map_or(Some(Vec::new()), |cursor| each(&cursor, |log| AccessLog::decode(log, around.templates)));
+            .map_or(Some(Vec::new()), |cursor| cursor.list(|log| AccessLog::decode(log, around.templates)));
         let trace = object
             .get("trace")
             .map_or(Some(None), |cursor| Trace::decode(cursor, around.templates).map(Some));
@@ -77,20 +77,15 @@ fn metrics(object: &mut Object<'_>, around: Surroundings) -> Option<Vec<Metric>>
         cursor.word(&[("otel_http", ())]).map(|()| preset::otel_http(around))
     });
     let Some(cursor) = object.get("metrics") else { return preset };
-    let own = each(&cursor, |metric| Metric::decode(metric, around));
-    let (preset, own) = (preset?, own?);
-    for (index, metric) in own.iter().enumerate() {
-        if own.iter().take(index).chain(&preset).any(|other| other.name == metric.name) {
+    let own = cursor.list(|metric| Metric::decode(metric, around));
+    let mut metrics = preset?;
+    for metric in own? {
+        if metrics.iter().any(|other| other.name == metric.name) {
             return cursor.expected_found("each metric name once", format_args!("\"{}\" twice", metric.name));
         }
+        metrics.push(metric);
     }
-    Some(own.into_iter().chain(preset).collect())
-}
-
-/// Every element is decoded, also after a bad one: all errors at once.
-fn each<T>(cursor: &Cursor<'_>, decode: impl Fn(Cursor<'_>) -> Option<T>) -> Option<Vec<T>> {
-    let decoded: Vec<Option<T>> = cursor.elements()?.map(decode).collect();
-    decoded.into_iter().collect()
+    Some(metrics)
 }
 
 /// `{otlp: {cluster: collector}, every: 10s}`
@@ -113,12 +108,9 @@ fn metrics_to(cursor: Cursor<'_>) -> Option<(Endpoint, Duration)> {
 /// `{service.name: shop, deployment.environment.name: production}`
 fn resource(cursor: Cursor<'_>) -> Option<Vec<(String, String)>> {
     const MOST: usize = 32;
-    let decoded: Vec<Option<(String, String)>> =
-        cursor.entries()?.map(|(name, value)| Some((name.to_owned(), value.decode()?))).collect();
-    if decoded.len() > MOST {
-        return cursor.expected_found(format_args!("at most {MOST} attributes"), decoded.len());
+    let resource = cursor.members(|name, value| Some((name.to_owned(), value.decode()?)))?;
+    if resource.len() > MOST {
+        return cursor.expected_found(format_args!("at most {MOST} attributes"), resource.len());
     }
-    let mut resource = decoded.into_iter().collect::<Option<Vec<_>>>()?;
-    resource.sort_unstable();
     Some(resource)
 }

@@ -3,6 +3,7 @@
 use tidegate_config::{Cursor, HeaderName, Object, one_of};
 
 use crate::attribute::Attribute;
+use crate::redact::names_credential;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -50,15 +51,19 @@ impl Purpose {
 }
 
 impl Source {
-    /// Decodes the name of an attribute, or an object with one key. Other keys of the object are `rest`'s to read.
-    pub(crate) fn decode<T>(
+    /// Decodes the name of an attribute, or an object with one key.
+    pub(crate) fn decode(cursor: Cursor<'_>, purpose: Purpose) -> Option<Self> {
+        Self::decode_with(cursor, purpose, &mut |_| true)
+    }
+
+    /// The same where the object has other keys: `rest` reads them, and says whether they are fine.
+    pub(crate) fn decode_with(
         cursor: Cursor<'_>,
         purpose: Purpose,
-        rest: impl FnOnce(Option<&mut Object<'_>>) -> Option<T>,
-    ) -> Option<(Self, T)> {
+        rest: &mut dyn FnMut(&mut Object<'_>) -> bool,
+    ) -> Option<Self> {
         if cursor.as_str().is_some() {
-            let source = Self::attribute(&cursor, purpose);
-            return Some((source?, rest(None)?));
+            return Self::attribute(&cursor, purpose);
         }
         if !cursor.is_object() {
             return cursor.expected(expectation(purpose));
@@ -71,9 +76,9 @@ impl Source {
             "claim" => text(&variant.cursor, "the name of a claim").map(Self::Claim),
             _ => variant.cursor.decode().map(Self::Text),
         });
-        let rest = rest(Some(&mut object));
+        let fine = rest(&mut object);
         object.finish();
-        Some((source?, rest?))
+        source.filter(|_| fine)
     }
 
     fn attribute(cursor: &Cursor<'_>, purpose: Purpose) -> Option<Self> {
@@ -92,6 +97,20 @@ impl Source {
             )),
             (None, _) => cursor.expected(expectation(purpose)),
         }
+    }
+
+    /// Whether it is the credential of somebody, to judge by its name.
+    pub(crate) fn is_credential(&self) -> bool {
+        match self {
+            Self::Header(name) | Self::ResponseHeader(name) => names_credential(name.as_str().as_bytes()),
+            Self::Cookie(name) => names_credential(name.as_bytes()),
+            Self::Attribute(_) | Self::Claim(_) | Self::Text(_) => false,
+        }
+    }
+
+    /// Whether it needs a list of templates.
+    pub(crate) fn is_template(&self) -> bool {
+        *self == Self::Attribute(Attribute::PathTemplate)
     }
 
     /// Whether it is read from the map of the request's headers, which costs more than one attribute.

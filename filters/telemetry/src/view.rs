@@ -335,9 +335,10 @@ impl<'a> View<'a> {
         match claim {
             serde_json::Value::Null => Value::Nothing,
             serde_json::Value::String(text) => borrowed(text.as_bytes()),
-            serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {
-                Value::Text(Cow::Owned(claim.to_string().into_bytes()))
-            }
+            serde_json::Value::Bool(true) => borrowed(b"true"),
+            serde_json::Value::Bool(false) => borrowed(b"false"),
+            // What is no whole number above zero has no place in a label.
+            serde_json::Value::Number(number) => number.as_u64().map_or(Value::Several, Value::Number),
             serde_json::Value::Array(list) => match list.as_slice() {
                 [serde_json::Value::String(text)] => borrowed(text.as_bytes()),
                 [] => Value::Nothing,

@@ -52,7 +52,7 @@ impl AccessLog {
             object.get("when").map_or(Some(None), |cursor| When::decode(cursor, Moment::End).map(Some));
         let to = object.require("to").and_then(destination);
         let fields =
-            object.get("fields").map_or_else(|| Some(default_fields()), |cursor| fields(&cursor, templates));
+            object.get("fields").map_or_else(|| Some(default_fields()), |cursor| fields(cursor, templates));
         let redact = object.or("redact", Redaction::default());
         let sends = to.as_ref().is_none_or(Option::is_some);
         let queue = Queue::from_object(&mut object, sends);
@@ -90,46 +90,40 @@ fn default_fields() -> Vec<Field> {
 }
 
 /// A list of attributes, or a map from names to attributes and more.
-pub(crate) fn fields(cursor: &Cursor<'_>, templates: bool) -> Option<Vec<Field>> {
-    let decoded: Vec<Option<Field>> = if cursor.is_list() {
-        cursor
-            .elements()?
-            .map(|element| {
-                let source = source(element, templates)?;
-                let name = element.as_str().unwrap_or_default().to_owned();
-                if name.is_empty() {
-                    return element
-                        .expected("the name of an attribute (other sources need a map with names)");
-                }
-                Some(Field { name, source })
-            })
-            .collect()
+pub(crate) fn fields(cursor: Cursor<'_>, templates: bool) -> Option<Vec<Field>> {
+    let fields = if cursor.is_list() {
+        cursor.list(|element| {
+            let source = source(element, templates)?;
+            match element.as_str() {
+                Some(name) => Some(Field { name: name.to_owned(), source }),
+                None => element.expected("the name of an attribute (other sources need a map with names)"),
+            }
+        })
     } else if cursor.is_object() {
-        cursor
-            .entries()?
-            .map(|(name, value)| {
-                let usable = (1..=64).contains(&name.len())
-                    && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-                let found = format!("\"{name}\"");
-                let usable = usable.then_some(()).or_else(|| {
-                    value.expected_found("a field named in letters, digits, \"_\", \".\" and \"-\"", found)
-                });
-                let source = source(value, templates)?;
-                usable.map(|()| Field { name: name.to_owned(), source })
-            })
-            .collect()
+        cursor.members(|name, value| {
+            let usable = (1..=64).contains(&name.len())
+                && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
+            if !usable {
+                value.expected_found::<()>(
+                    "a field named in letters, digits, \"_\", \".\" and \"-\"",
+                    format_args!("\"{name}\""),
+                );
+            }
+            let source = source(value, templates)?;
+            usable.then(|| Field { name: name.to_owned(), source })
+        })
     } else {
-        return cursor.expected("a list of attributes, or a map from names to attributes");
-    };
-    if decoded.is_empty() || decoded.len() > MOST_FIELDS {
-        return cursor.expected_found(format_args!("from 1 to {MOST_FIELDS} fields"), decoded.len());
+        cursor.expected("a list of attributes, or a map from names to attributes")
+    }?;
+    if fields.is_empty() || fields.len() > MOST_FIELDS {
+        return cursor.expected_found(format_args!("from 1 to {MOST_FIELDS} fields"), fields.len());
     }
-    decoded.into_iter().collect()
+    Some(fields)
 }
 
 fn source(cursor: Cursor<'_>, templates: bool) -> Option<Source> {
-    let (source, ()) = Source::decode(cursor, Purpose::Field, |_| Some(()))?;
-    if source == Source::Attribute(Attribute::PathTemplate) && !templates {
+    let source = Source::decode(cursor, Purpose::Field)?;
+    if source.is_template() && !templates {
         return cursor.expected_found("\"path_templates\" beside the access log", "none");
     }
     Some(source)

@@ -62,20 +62,18 @@ fn named(cursor: &Cursor<'_>, expected: &str) -> Option<String> {
 }
 
 fn headers(cursor: Cursor<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
-    let decoded: Vec<Option<_>> = cursor
-        .entries()?
-        .map(|(name, value)| {
-            let usable = HeaderName::new(name).ok().filter(|name| !FRAMING.contains(&name.as_str()));
-            let name = usable.or_else(|| {
-                let found = format!("\"{name}\"");
-                value.expected_found("a header name other than those that frame a message", found)
-            });
-            let text = value.as_str().and_then(|text| HeaderValue::new(text.as_bytes()).ok());
-            let text = text.or_else(|| value.expected_secret("a header value without control characters"));
-            Some((name?, text?))
-        })
-        .collect();
-    decoded.into_iter().collect()
+    cursor.members(|name, value| {
+        let usable = HeaderName::new(name).ok().filter(|name| !FRAMING.contains(&name.as_str()));
+        if usable.is_none() {
+            value.expected_found::<()>(
+                "a header name other than those that frame a message",
+                format_args!("\"{name}\""),
+            );
+        }
+        let text = value.as_str().and_then(|text| HeaderValue::new(text.as_bytes()).ok());
+        let text = text.or_else(|| value.expected_secret("a header value without control characters"));
+        Some((usable?, text?))
+    })
 }
 
 /// When records are sent, and how many may wait.

@@ -2,8 +2,6 @@
 
 use tidegate_config::{Cursor, Object};
 
-use crate::attribute::Attribute;
-use crate::redact::names_credential;
 use crate::source::{Purpose, Source};
 
 /// A label: its name, and where its value comes from.
@@ -11,7 +9,7 @@ use crate::source::{Purpose, Source};
 pub(crate) struct Label {
     pub(crate) name: String,
     pub(crate) source: Source,
-    /// The only values there are, sorted: any other becomes `other`. Empty: no such list.
+    /// The only values there are: any other becomes `other`. Empty: no such list.
     pub(crate) allow: Vec<String>,
     /// Left out where there is no value, instead of `unknown`.
     pub(crate) optional: bool,
@@ -28,14 +26,21 @@ pub(crate) fn labels(
     is_name: fn(&str) -> bool,
 ) -> Option<Vec<Label>> {
     let Some(cursor) = object.get("labels") else { return Some(Vec::new()) };
-    let labels: Vec<Option<Label>> =
-        cursor.entries()?.map(|(name, cursor)| label(name, cursor, early, templates, is_name)).collect();
-    if labels.len() > MOST_LABELS {
-        return cursor.expected_found(format_args!("at most {MOST_LABELS} labels"), labels.len());
+    let decoded = cursor.members(|name, cursor| label(name, cursor, early, templates, is_name))?;
+    if decoded.len() > MOST_LABELS {
+        return cursor.expected_found(format_args!("at most {MOST_LABELS} labels"), decoded.len());
     }
-    let mut labels = labels.into_iter().collect::<Option<Vec<Label>>>()?;
-    labels.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+    let mut labels = Vec::new();
+    for label in decoded {
+        insert(&mut labels, label);
+    }
     Some(labels)
+}
+
+/// Puts a label where it belongs.
+pub(crate) fn insert(labels: &mut Vec<Label>, label: Label) {
+    let place = labels.partition_point(|other| other.name < label.name);
+    labels.insert(place, label);
 }
 
 fn label(
@@ -54,22 +59,16 @@ fn label(
         )
     };
     let purpose = if early { Purpose::EarlyLabel } else { Purpose::Label };
-    let decoded = Source::decode(cursor, purpose, |object| {
-        let Some(object) = object else { return Some(Vec::new()) };
-        object.get("allow").map_or(Some(Vec::new()), Cursor::non_empty_list)
-    });
-    let (source, mut allow): (Source, Vec<String>) = decoded?;
-    allow.sort_unstable();
-    let credential = match &source {
-        Source::Header(name) | Source::ResponseHeader(name) => names_credential(name.as_str().as_bytes()),
-        Source::Cookie(name) => names_credential(name.as_bytes()),
-        _ => false,
-    };
+    let mut allow: Vec<String> = Vec::new();
+    let source = Source::decode_with(cursor, purpose, &mut |object| {
+        let Some(list) = object.get("allow") else { return true };
+        list.non_empty_list().map(|list| allow = list).is_some()
+    })?;
     // A list of what is allowed is a list of credentials where a credential is looked at.
-    if credential {
+    if source.is_credential() {
         return cursor.expected_found("no name of a credential", "one");
     }
-    if source == Source::Attribute(Attribute::PathTemplate) && !templates {
+    if source.is_template() && !templates {
         return cursor.expected_found("\"path_templates\" beside the metrics", "none");
     }
     named.map(|()| Label { name: name.to_owned(), source, allow, optional: false })

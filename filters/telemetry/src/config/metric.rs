@@ -187,14 +187,18 @@ fn decode_value(cursor: Cursor<'_>) -> Option<Value> {
 /// Rising numbers.
 fn bounds(cursor: Cursor<'_>) -> Option<Vec<f64>> {
     const MOST: usize = 100;
-    let numbers: Option<Vec<f64>> = cursor.elements()?.map(|element| element.as_number()).collect();
-    let rising = |numbers: &Vec<f64>| {
-        numbers.iter().all(|number| number.is_finite()) && numbers.is_sorted_by(|one, next| one < next)
-    };
-    match numbers.filter(|numbers| (1..=MOST).contains(&numbers.len()) && rising(numbers)) {
-        Some(numbers) => Some(numbers),
-        None => cursor.expected(format_args!("from 1 to {MOST} numbers, each above the one before")),
+    let mut bounds: Vec<f64> = Vec::new();
+    for element in cursor.elements()? {
+        let rises = |number: &f64| number.is_finite() && bounds.last().is_none_or(|last| last < number);
+        match element.as_number().filter(rises) {
+            Some(number) => bounds.push(number),
+            None => return element.expected("a number above the one before"),
+        }
     }
+    if bounds.is_empty() || bounds.len() > MOST {
+        return cursor.expected_found(format_args!("from 1 to {MOST} numbers"), bounds.len());
+    }
+    Some(bounds)
 }
 
 /// What OpenTelemetry's conventions advise for times, in whatever unit; for sizes, powers of four.

@@ -5,7 +5,7 @@
 
 use tidegate_filter_api::MetricKind;
 
-use super::label::Label;
+use super::label::{Label, insert};
 use super::metric::{Metric, Surroundings, Unit, Value, default_buckets};
 use crate::attribute::Attribute;
 use crate::source::Source;
@@ -27,19 +27,18 @@ pub(crate) fn otel_http(around: Surroundings) -> Vec<Metric> {
         false => format!("{}{unit}", name.replace('.', "_")),
     };
     let labels = |attributes: &[(&str, Attribute)], route: bool| {
-        let route = (route && around.templates).then_some(&("http.route", Attribute::PathTemplate));
-        let mut labels: Vec<Label> = attributes
-            .iter()
-            .chain(route)
-            .map(|(label, attribute)| Label {
-                name: name(label, ""),
-                source: Source::Attribute(*attribute),
-                allow: Vec::new(),
-                // What an exchange does not have is left out, as the conventions say.
-                optional: true,
-            })
-            .collect();
-        labels.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        let mut labels = Vec::new();
+        let mut add = |label: &str, attribute| {
+            let source = Source::Attribute(attribute);
+            // What an exchange does not have is left out, as the conventions say.
+            insert(&mut labels, Label { name: name(label, ""), source, allow: Vec::new(), optional: true });
+        };
+        for (label, attribute) in attributes {
+            add(label, *attribute);
+        }
+        if route && around.templates {
+            add("http.route", Attribute::PathTemplate);
+        }
         labels
     };
     let histogram = |name, value: Value| Metric {

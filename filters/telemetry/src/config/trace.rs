@@ -4,7 +4,6 @@ use tidegate_config::{Cursor, Fraction, HeaderName};
 
 use super::access_log::{Field, fields};
 use super::endpoint::{Endpoint, Queue};
-use crate::redact::names_credential;
 use crate::source::{Purpose, Source};
 use crate::trace::{Format, Sampling, is_token};
 
@@ -37,7 +36,7 @@ impl Trace {
         let response_header = object.optional("response_header");
         let endpoint: Option<Option<Endpoint>> = object.optional("otlp");
         let attributes =
-            object.get("attributes").map_or(Some(Vec::new()), |cursor| fields(&cursor, templates));
+            object.get("attributes").map_or(Some(Vec::new()), |cursor| fields(cursor, templates));
         let queue = Queue::from_object(&mut object, endpoint.as_ref().is_none_or(Option::is_some));
         object.finish();
         let queue = queue?;
@@ -55,8 +54,7 @@ impl Trace {
 
 fn formats(cursor: Cursor<'_>) -> Option<Vec<Format>> {
     let words = [("w3c", Format::W3c), ("b3", Format::B3), ("b3_multi", Format::B3Multi)];
-    let decoded: Vec<Option<Format>> = cursor.elements()?.map(|element| element.word(&words)).collect();
-    let formats = decoded.into_iter().collect::<Option<Vec<Format>>>()?;
+    let formats = cursor.list(|element| element.word(&words))?;
     let once = |format: &Format| formats.iter().filter(|other| *other == format).count() == 1;
     if formats.is_empty() || !formats.iter().all(once) {
         return cursor.expected_found("a list of at least one format, each once", "none, or one twice");
@@ -66,30 +64,25 @@ fn formats(cursor: Cursor<'_>) -> Option<Vec<Format>> {
 
 fn baggage(cursor: Cursor<'_>, templates: bool) -> Option<Vec<(String, Source)>> {
     const MOST: usize = 16;
-    let decoded: Vec<Option<(String, Source)>> = cursor
-        .entries()?
-        .map(|(key, value)| {
-            let found = format!("\"{key}\"");
-            let usable = (key.len() <= 64 && is_token(key.as_bytes())).then_some(());
-            let usable = usable
-                .or_else(|| value.expected_found("a key of letters, digits, \"-\", \"_\" and \".\"", found));
-            let (source, ()) = Source::decode(value, Purpose::Baggage, |_| Some(()))?;
-            let credential = match &source {
-                Source::Header(name) => names_credential(name.as_str().as_bytes()),
-                Source::Cookie(name) => names_credential(name.as_bytes()),
-                _ => false,
-            };
-            if credential {
-                return value.expected_found("no name of a credential: baggage goes to everybody", "one");
-            }
-            if source == Source::Attribute(crate::attribute::Attribute::PathTemplate) && !templates {
-                return value.expected_found("\"path_templates\" beside the trace", "none");
-            }
-            usable.map(|()| (key.to_owned(), source))
-        })
-        .collect();
-    if decoded.len() > MOST {
-        return cursor.expected_found(format_args!("at most {MOST} members"), decoded.len());
+    let members = cursor.members(|key, value| {
+        let usable = key.len() <= 64 && is_token(key.as_bytes());
+        if !usable {
+            value.expected_found::<()>(
+                "a key of letters, digits, \"-\", \"_\" and \".\"",
+                format_args!("\"{key}\""),
+            );
+        }
+        let source = Source::decode(value, Purpose::Baggage)?;
+        if source.is_credential() {
+            return value.expected_found("no name of a credential: baggage goes to everybody", "one");
+        }
+        if source.is_template() && !templates {
+            return value.expected_found("\"path_templates\" beside the trace", "none");
+        }
+        usable.then(|| (key.to_owned(), source))
+    })?;
+    if members.len() > MOST {
+        return cursor.expected_found(format_args!("at most {MOST} members"), members.len());
     }
-    decoded.into_iter().collect()
+    Some(members)
 }

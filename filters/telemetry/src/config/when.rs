@@ -41,16 +41,9 @@ impl When {
     pub(crate) fn decode(cursor: Cursor<'_>, moment: Moment) -> Option<Self> {
         let mut object = cursor.object()?;
         let when = Self::from_object(&mut object, moment);
-        let list = |cursor: Cursor<'_>| {
-            let list: Vec<Option<Self>> =
-                cursor.elements()?.map(|element| Self::part(element, moment)).collect();
-            if list.is_empty() {
-                cursor.expected("a list of at least one")
-            } else {
-                list.into_iter().collect::<Option<Vec<Self>>>()
-            }
-        };
-        let any = object.get("any").map_or(Some(Vec::new()), list);
+        let any = object.get("any").map_or(Some(Vec::new()), |cursor| {
+            not_empty(&cursor, cursor.list(|element| Self::part(element, moment))?)
+        });
         let not = object
             .get("not")
             .map_or(Some(None), |cursor| Self::part(cursor, moment).map(|not| Some(Box::new(not))));
@@ -77,15 +70,14 @@ impl When {
     fn from_object(object: &mut Object<'_>, moment: Moment) -> Option<Self> {
         let request = Match::from_object(object, Scope::Request);
         if moment == Moment::Arrival {
-            let late = ["status", "grpc_status", "duration", "sample"].map(|key| object.get(key));
-            let mut late = late.into_iter().flatten().peekable();
-            if late.peek().is_some() {
-                late.for_each(|cursor| {
+            let mut fine = true;
+            for key in ["status", "grpc_status", "duration", "sample"] {
+                if let Some(cursor) = object.get(key) {
+                    fine = false;
                     cursor.expected::<()>("a condition that is known when a request arrives");
-                });
-                return None;
+                }
             }
-            return Some(Self { request: request?, ..Self::default() });
+            return Some(Self { request: request?, ..Self::default() }).filter(|_| fine);
         }
         let status = object.optional("status");
         let grpc_status = object.get("grpc_status").map_or(Some(Vec::new()), grpc_statuses);
@@ -114,9 +106,18 @@ impl When {
 }
 
 fn grpc_statuses(cursor: Cursor<'_>) -> Option<Vec<u64>> {
-    let words: Vec<(&str, u64)> = GRPC_STATUSES.into_iter().zip(0..).collect();
-    let list: Vec<Option<u64>> = cursor.elements()?.map(|element| element.word(&words)).collect();
-    if list.is_empty() { cursor.expected("a list of at least one") } else { list.into_iter().collect() }
+    let statuses = cursor.list(|element| {
+        let found = GRPC_STATUSES.iter().position(|name| element.as_str() == Some(name));
+        match found {
+            Some(number) => u64::try_from(number).ok(),
+            None => element.expected("the name of a gRPC status such as \"UNAVAILABLE\""),
+        }
+    })?;
+    not_empty(&cursor, statuses)
+}
+
+fn not_empty<T>(cursor: &Cursor<'_>, list: Vec<T>) -> Option<Vec<T>> {
+    if list.is_empty() { cursor.expected("a list of at least one") } else { Some(list) }
 }
 
 /// `{gte: 1s, lt: 5s}`

@@ -5,7 +5,6 @@
 //! when one no longer does, another takes its part out of the gauges.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::hash::Hasher as _;
 use std::time::Duration;
 
@@ -25,7 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 pub(crate) struct Contributions {
     prefix: Vec<u8>,
     /// By the gauge's whole name. Never zero.
-    own: RefCell<BTreeMap<String, i64>>,
+    own: RefCell<Vec<(String, i64)>>,
     changed: Cell<bool>,
     slot: Cell<Option<(u64, Cas)>>,
     signed: Cell<Duration>,
@@ -60,11 +59,17 @@ impl Contributions {
             return;
         }
         let mut own = self.own.borrow_mut();
-        let sum = own.get(name).copied().unwrap_or_default() + amount;
-        if sum == 0 {
-            own.remove(name);
-        } else {
-            own.insert(name.to_owned(), sum);
+        match own.iter().position(|(known, _)| known == name) {
+            None => own.push((name.to_owned(), amount)),
+            Some(at) => {
+                let sum = own.get_mut(at).map(|(_, sum)| {
+                    *sum += amount;
+                    *sum
+                });
+                if sum == Some(0) {
+                    own.swap_remove(at);
+                }
+            }
         }
         self.changed.set(true);
     }
@@ -153,7 +158,7 @@ impl Contributions {
 }
 
 /// When it was written, then each amount with its name; a sum in front tells it from what others wrote there.
-fn pack(now: Timestamp, own: &BTreeMap<String, i64>) -> Vec<u8> {
+fn pack(now: Timestamp, own: &[(String, i64)]) -> Vec<u8> {
     let mut packed = now.0.to_le_bytes().to_vec();
     for (name, amount) in own {
         packed.extend_from_slice(&amount.to_le_bytes());

@@ -5,7 +5,6 @@
 //! entered any more: then a worker copies what is there, and asks no more.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::hash::Hasher as _;
 
 use siphasher::sip::SipHasher24;
@@ -23,7 +22,7 @@ pub(crate) struct Registry {
     prefix: Vec<u8>,
     most: u64,
     /// Everything that is entered, once nothing is any more.
-    complete: RefCell<Option<BTreeSet<u64>>>,
+    complete: RefCell<Option<Vec<u64>>>,
     /// How many entries there were when it was looked last.
     seen: Cell<usize>,
     /// How many this worker entered where the host shares no data.
@@ -58,7 +57,7 @@ impl Registry {
         hasher.write(values);
         let entry = hasher.finish();
         if let Some(complete) = &*self.complete.borrow() {
-            return complete.contains(&entry);
+            return complete.binary_search(&entry).is_ok();
         }
         match self.enter(entry, host) {
             Ok(admitted) => admitted,
@@ -78,7 +77,8 @@ impl Registry {
         }
         if !self.count(1, host)? {
             self.copy(host)?;
-            return Ok(self.complete.borrow().as_ref().is_some_and(|complete| complete.contains(&entry)));
+            let complete = self.complete.borrow();
+            return Ok(complete.as_ref().is_some_and(|complete| complete.binary_search(&entry).is_ok()));
         }
         for _ in 0..ATTEMPTS {
             let (mut bytes, cas) = read(&page, host)?;
@@ -121,11 +121,12 @@ impl Registry {
         if <[u8; 8]>::try_from(bytes.as_slice()).map_or(0, u64::from_le_bytes) < self.most {
             return Ok(());
         }
-        let mut all = BTreeSet::new();
+        let mut all = Vec::new();
         for page in 0..PAGES {
             let (bytes, _) = read(&self.key(page), host)?;
             all.extend(bytes.as_chunks::<8>().0.iter().map(|entry| u64::from_le_bytes(*entry)));
         }
+        all.sort_unstable();
         // An entry that was counted and is not written yet is still to come, unless its worker trapped in between.
         if all.len() as u64 >= self.most || self.seen.replace(all.len()) == all.len() {
             *self.complete.borrow_mut() = Some(all);

@@ -115,8 +115,7 @@ fn write_value(label: &Label, view: &View<'_>, key: &mut Vec<u8>) {
         Value::Several => key.extend_from_slice(OTHER),
         Value::Number(number) => write_number(number, key),
         Value::Text(text) => {
-            let listed = |text: &[u8]| label.allow.binary_search_by(|one| one.as_bytes().cmp(text)).is_ok();
-            if label.allow.is_empty() || listed(&text) {
+            if label.allow.is_empty() || label.allow.iter().any(|one| one.as_bytes() == &*text) {
                 clean::write(&text, key);
             } else {
                 key.extend_from_slice(OTHER);
@@ -126,9 +125,7 @@ fn write_value(label: &Label, view: &View<'_>, key: &mut Vec<u8>) {
 }
 
 fn write_number(number: u64, key: &mut Vec<u8>) {
-    use std::io::Write as _;
-    // Writing to a Vec cannot fail.
-    let _ = write!(key, "{number}");
+    key.extend_from_slice(number.to_string().as_bytes());
 }
 
 /// One series: whose it is, and what was recorded in it.
