@@ -45,13 +45,16 @@ impl Edits {
         self.edits.len()
     }
 
-    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Edit<'_>> + Clone {
-        self.edits.iter().filter_map(|(kind, name, value)| {
-            Some(Edit {
-                kind: *kind,
-                name: self.text.get(name.clone())?,
-                value: self.values.get(value.clone())?,
-            })
+    /// The edit at `index`.
+    pub(crate) fn get(&self, index: usize) -> Option<Edit<'_>> {
+        let (kind, name, value) = self.edits.get(index)?;
+        Some(Edit { kind: *kind, name: self.text.get(name.clone())?, value: self.values.get(value.clone())? })
+    }
+
+    /// Where the last edit of `name` is that replaced or removed all values.
+    pub(crate) fn last_base(&self, name: &str) -> Option<usize> {
+        (0..self.len()).rev().find(|index| {
+            self.get(*index).is_some_and(|edit| edit.name == name && edit.kind != EditKind::Append)
         })
     }
 }

@@ -56,22 +56,11 @@ impl HeaderBlock {
     }
 
     /// All pairs in the order of the wire, pseudo-headers among them. Names are in lower case.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
-        let count = self.count();
-        let (lengths, data) = self.0.split_at_checked(WORD + count * 2 * WORD).unwrap_or_default();
-        let lengths = lengths.get(WORD..).unwrap_or_default();
-        let mut rest = data;
-        lengths.as_chunks::<WORD>().0.as_chunks::<2>().0.iter().map_while(move |[name, value]| {
-            let (name, after) = rest.split_at_checked(length(*name))?;
-            let (value, after) = after.get(1..)?.split_at_checked(length(*value))?;
-            rest = after.get(1..)?;
-            Some((name, value))
-        })
-    }
-
-    /// The values of all pairs under `name`.
-    fn values<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s [u8]> + Clone {
-        self.iter().filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
+    #[must_use]
+    pub fn iter(&self) -> Pairs<'_> {
+        let (lengths, rest) = self.0.split_at_checked(WORD + self.count() * 2 * WORD).unwrap_or_default();
+        let lengths = lengths.get(WORD..).unwrap_or_default().as_chunks::<WORD>().0.as_chunks::<2>().0;
+        Pairs { lengths, rest }
     }
 
     fn count(&self) -> usize {
@@ -87,6 +76,35 @@ impl HeaderBlock {
             .0
             .iter()
             .try_fold(lengths_end, |size, word| size.checked_add(length(*word))?.checked_add(1))
+    }
+}
+
+/// The pairs of a [`HeaderBlock`]. A type of its own, and so is [`Values`]: a chain of adapters would be compiled into
+/// every place that looks at a header.
+#[derive(Debug, Clone)]
+pub struct Pairs<'b> {
+    lengths: &'b [[[u8; WORD]; 2]],
+    rest: &'b [u8],
+}
+
+impl<'b> Iterator for Pairs<'b> {
+    type Item = (&'b [u8], &'b [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let ([name, value], lengths) = self.lengths.split_first()?;
+        let (name, after) = self.rest.split_at_checked(length(*name))?;
+        let (value, after) = after.get(1..)?.split_at_checked(length(*value))?;
+        (self.lengths, self.rest) = (lengths, after.get(1..)?);
+        Some((name, value))
+    }
+}
+
+impl<'b> IntoIterator for &'b HeaderBlock {
+    type Item = (&'b [u8], &'b [u8]);
+    type IntoIter = Pairs<'b>;
+
+    fn into_iter(self) -> Pairs<'b> {
+        self.iter()
     }
 }
 
@@ -118,14 +136,12 @@ impl Headers {
     }
 
     /// Every value of `name` (in lower case), in order.
-    pub fn values<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s [u8]> + Clone {
+    #[must_use]
+    pub fn values<'h, 'n>(&'h self, name: &'n str) -> Values<'h, 'n> {
         // What counts is the last edit that replaced or removed all values, and what was appended since.
-        let of_name = self.edits.iter().filter(move |edit| edit.name == name);
-        let base = of_name.clone().enumerate().filter(|(_, edit)| edit.kind != EditKind::Append).last();
-        let base = base.map(|(index, _)| index);
-        let received = base.is_none().then(|| self.block.values(name)).into_iter().flatten();
-        let edited = of_name.skip(base.unwrap_or(0)).filter(|edit| edit.kind != EditKind::Remove);
-        received.chain(edited.map(|edit| edit.value))
+        let base = self.edits.last_base(name);
+        let received = if base.is_none() { self.block.iter() } else { Pairs { lengths: &[], rest: &[] } };
+        Values { name, received, edits: &self.edits, next: base.unwrap_or(0) }
     }
 
     /// The first value of `name`. Only for headers that can stand once (`:path`): of others a second value would
@@ -136,7 +152,8 @@ impl Headers {
     }
 
     /// All headers as the host gave them, without edits.
-    pub fn received(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+    #[must_use]
+    pub fn received(&self) -> Pairs<'_> {
         self.block.iter()
     }
 
@@ -164,7 +181,36 @@ impl Headers {
     /// The edits that the host has not been told of yet. Telling it is the caller's duty from here on.
     pub fn take_pending(&mut self) -> impl Iterator<Item = Edit<'_>> {
         let told = std::mem::replace(&mut self.performed, self.edits.len());
-        self.edits.iter().skip(told)
+        (told..self.edits.len()).filter_map(|index| self.edits.get(index))
+    }
+}
+
+/// The values of one header.
+#[derive(Debug, Clone)]
+pub struct Values<'h, 'n> {
+    name: &'n str,
+    received: Pairs<'h>,
+    edits: &'h Edits,
+    /// The edit to look at when no received value is left.
+    next: usize,
+}
+
+impl<'h> Iterator for Values<'h, '_> {
+    type Item = &'h [u8];
+
+    fn next(&mut self) -> Option<&'h [u8]> {
+        for (name, value) in self.received.by_ref() {
+            if name == self.name.as_bytes() {
+                return Some(value);
+            }
+        }
+        while let Some(edit) = self.edits.get(self.next) {
+            self.next += 1;
+            if edit.name == self.name && edit.kind != EditKind::Remove {
+                return Some(edit.value);
+            }
+        }
+        None
     }
 }
 

@@ -9,19 +9,19 @@ mod export;
 mod in_flight;
 mod registry;
 mod series;
+mod table;
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use tidegate_filter_api::{CallToken, CalloutResult, Host, MetricId, MetricKind, Property};
 
-use crate::config::label::Label;
 use crate::config::metric::{Metric, Value};
 use crate::view::View;
 pub(crate) use export::Export;
 use in_flight::{Contributions, Orphan};
 use registry::Registry;
-use series::{Keyed, LabelSet, Place, Series};
+use series::{LabelSet, Place, Series};
 
 /// So many values of histograms wait for a tick; more are told at once.
 const MOST_VALUES: usize = 1_024;
@@ -74,7 +74,7 @@ impl Metrics {
                 counter("tidegate.telemetry.unusable_values"),
             ),
         };
-        let (sets, at_arrival, at_end) = grouped(&metrics, Keyed(hashing));
+        let (sets, at_arrival, at_end) = grouped(&metrics, hashing);
         Self {
             registry: Registry::new(&plugin, &identity(&metrics), max_series),
             contributions: Contributions::new(&plugin),
@@ -193,7 +193,7 @@ impl Metrics {
                     labels.write_key(view, &mut key);
                     written = true;
                 }
-                let known = labels.find(&key).and_then(|places| *places.get(member)?);
+                let known = labels.find(&key, member);
                 let place = known.or_else(|| {
                     self.new_series(labels, (set, member, position), &key, &mut state.series, view.host)
                 });
@@ -223,7 +223,7 @@ impl Metrics {
                 host.add(overflowed, 1);
             }
             overflow = labels.overflow_key();
-            if let Some(known) = labels.find(&overflow).and_then(|places| *places.get(member)?) {
+            if let Some(known) = labels.find(&overflow, member) {
                 return Some(known);
             }
             overflow.as_slice()
@@ -356,23 +356,21 @@ impl State {
 }
 
 /// Metrics with the same labels belong together, but what is recorded at arrival is told from what is at the end.
-fn grouped(metrics: &[Metric], hashing: Keyed) -> (Vec<LabelSet>, Vec<usize>, Vec<usize>) {
-    let mut groups: Vec<(bool, &[Label], Vec<usize>)> = Vec::new();
+fn grouped(metrics: &[Metric], hashing: [u8; 16]) -> (Vec<LabelSet>, Vec<usize>, Vec<usize>) {
+    let mut sets: Vec<LabelSet> = Vec::new();
+    let (mut at_arrival, mut at_end) = (Vec::new(), Vec::new());
     for (position, metric) in metrics.iter().enumerate() {
-        let early = metric.value == Value::InFlight;
-        match groups.iter_mut().find(|(other, labels, _)| *other == early && **labels == *metric.labels) {
-            Some((_, _, members)) => members.push(position),
-            None => groups.push((early, &metric.labels, vec![position])),
+        let places = if metric.value == Value::InFlight { &mut at_arrival } else { &mut at_end };
+        let alike = |place: &&usize| sets.get(**place).is_some_and(|set| set.labels == metric.labels);
+        match places.iter().find(alike).and_then(|place| sets.get_mut(*place)) {
+            Some(set) => set.metrics.push(position),
+            None => {
+                places.push(sets.len());
+                sets.push(LabelSet::new(metric.labels.clone(), position, hashing));
+            }
         }
     }
-    let at = |early: bool| {
-        let places = groups.iter().enumerate().filter(move |(_, (other, ..))| *other == early);
-        places.map(|(place, _)| place).collect::<Vec<usize>>()
-    };
-    let (at_arrival, at_end) = (at(true), at(false));
-    let sets =
-        groups.into_iter().map(|(_, labels, members)| LabelSet::new(labels.to_vec(), members, hashing));
-    (sets.collect(), at_arrival, at_end)
+    (sets, at_arrival, at_end)
 }
 
 /// What tells one set of metrics from another.

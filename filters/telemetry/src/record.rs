@@ -106,15 +106,15 @@ fn written<'v>(source: &'v Source, redaction: &Redaction, view: &'v View<'_>) ->
                 Cow::Owned(query) => Cow::Owned(cut(&query).to_vec()),
             }),
         },
-        Source::Header(name) => match joined(view.request().values(name.as_str())) {
+        Source::Header(name) => match joined(&mut view.request().values(name.as_str())) {
             Written::Text(_) if redaction.hides_header(name.as_str()) => redacted(),
             shown => shown,
         },
-        Source::ResponseHeader(name) => match joined(view.response().values(name.as_str())) {
+        Source::ResponseHeader(name) => match joined(&mut view.response().values(name.as_str())) {
             Written::Text(_) if redaction.hides_header(name.as_str()) => redacted(),
             shown => shown,
         },
-        Source::Cookie(name) => match joined(cookie_values(view.request().values("cookie"), name)) {
+        Source::Cookie(name) => match joined(&mut cookie_values(view.request().values("cookie"), name)) {
             Written::Text(_) if redaction.hides_cookie(name) => redacted(),
             shown => shown,
         },
@@ -136,7 +136,7 @@ fn as_written(value: Value<'_>) -> Written<'_> {
 }
 
 /// All values, in order.
-fn joined<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Written<'v> {
+fn joined<'v>(values: &mut dyn Iterator<Item = &'v [u8]>) -> Written<'v> {
     let Some(first) = values.next() else { return Written::Nothing };
     let Some(second) = values.next() else { return Written::Text(Cow::Borrowed(cut(first))) };
     let mut all = cut(first).to_vec();

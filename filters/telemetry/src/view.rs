@@ -177,9 +177,9 @@ impl<'a> View<'a> {
     pub(crate) fn value<'v>(&'v self, source: &'v Source) -> Value<'v> {
         match source {
             Source::Attribute(attribute) => self.attribute(*attribute),
-            Source::Header(name) => only(self.request().values(name.as_str())),
-            Source::ResponseHeader(name) => only(self.response().values(name.as_str())),
-            Source::Cookie(name) => only(cookie_values(self.request().values("cookie"), name)),
+            Source::Header(name) => only(&mut self.request().values(name.as_str())),
+            Source::ResponseHeader(name) => only(&mut self.response().values(name.as_str())),
+            Source::Cookie(name) => only(&mut cookie_values(self.request().values("cookie"), name)),
             Source::Claim(name) => self.claim(name),
             Source::Text(text) => Value::Text(Cow::Borrowed(text.as_bytes())),
         }
@@ -410,7 +410,7 @@ fn known(text: Option<&str>) -> Value<'_> {
     text.map_or(Value::Nothing, |text| borrowed(text.as_bytes()))
 }
 
-fn only<'v>(mut values: impl Iterator<Item = &'v [u8]>) -> Value<'v> {
+fn only<'v>(values: &mut dyn Iterator<Item = &'v [u8]>) -> Value<'v> {
     match (values.next(), values.next()) {
         (None, _) => Value::Nothing,
         (Some(value), None) => borrowed(value),

@@ -5,7 +5,6 @@
 #![expect(unsafe_code, reason = "the host finds the callbacks by their names")]
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::{Rc, Weak};
 
 use tidegate_filter_api::{CallToken, CalloutFailure, CalloutResponse, CalloutResult, HeaderBlock};
@@ -41,9 +40,39 @@ enum Waiters {
 }
 
 thread_local! {
-    static CALLS: RefCell<BTreeMap<CallToken, Waiters>> = const { RefCell::new(BTreeMap::new()) };
+    static CALLS: RefCell<Calls> = const { RefCell::new(Calls(Vec::new())) };
     /// One, or during an update two.
     static PLUGINS: RefCell<Vec<(u32, Weak<dyn Dispatching>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Calls by their tokens, in order. The host's tokens rise, so that a new one stands last; a `BTreeMap` would be 10 KiB
+/// of each module that calls.
+struct Calls(Vec<(CallToken, Waiters)>);
+
+impl Calls {
+    fn place(&self, token: CallToken) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&token, |(other, _)| *other)
+    }
+
+    fn get_mut(&mut self, token: CallToken) -> Option<&mut Waiters> {
+        let place = self.place(token).ok()?;
+        self.0.get_mut(place).map(|(_, waiters)| waiters)
+    }
+
+    fn insert(&mut self, token: CallToken, waiters: Waiters) {
+        match self.place(token) {
+            Ok(place) => {
+                if let Some((_, slot)) = self.0.get_mut(place) {
+                    *slot = waiters;
+                }
+            }
+            Err(place) => self.0.insert(place, (token, waiters)),
+        }
+    }
+
+    fn remove(&mut self, token: CallToken) -> Option<Waiters> {
+        self.place(token).ok().map(|place| self.0.remove(place).1)
+    }
 }
 
 /// Notes which plugin lives in the root context `context`.
@@ -57,9 +86,9 @@ pub(super) fn adopt(context: u32, plugin: Weak<dyn Dispatching>) {
 /// Notes that the stream of `context` waits for the end of the call under `token`.
 pub(super) fn expect(token: CallToken, context: u32, stream: Weak<dyn Waiting>) {
     let pending = Pending { context, stream };
-    CALLS.with_borrow_mut(|calls| match calls.get_mut(&token) {
+    CALLS.with_borrow_mut(|calls| match calls.get_mut(token) {
         Some(Waiters::Plugin(joined)) => joined.push(pending),
-        _ => drop(calls.insert(token, Waiters::One(pending))),
+        _ => calls.insert(token, Waiters::One(pending)),
     });
 }
 
@@ -70,13 +99,13 @@ pub(super) fn dispatched(token: CallToken) {
 
 /// Whether a dispatched call has not ended yet.
 pub(super) fn is_under_way(token: CallToken) -> bool {
-    CALLS.with_borrow(|calls| matches!(calls.get(&token), Some(Waiters::Plugin(_))))
+    CALLS.with_borrow_mut(|calls| matches!(calls.get_mut(token), Some(Waiters::Plugin(_))))
 }
 
 /// Tells those who wait. The answer belongs to the root context, whose buffers must be read before any stream's becomes
 /// the active one.
 fn ended(root: u32, token: CallToken, result: impl FnOnce() -> CalloutResult) {
-    match CALLS.with_borrow_mut(|calls| calls.remove(&token)) {
+    match CALLS.with_borrow_mut(|calls| calls.remove(token)) {
         None => {}
         Some(Waiters::One(pending)) => {
             let result = result();

@@ -11,6 +11,8 @@ use siphasher::sip::SipHasher24;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use tidegate_filter_api::{Host, HostError};
 
+use super::table::Table;
+
 /// The entries are spread over so many shared values: each is read and written whole.
 const PAGES: u64 = 64;
 /// Another worker may be faster; one that loses so often in a row gives up for now.
@@ -22,7 +24,7 @@ pub(crate) struct Registry {
     prefix: Vec<u8>,
     most: u64,
     /// Everything that is entered, once nothing is any more.
-    complete: RefCell<Option<Vec<u64>>>,
+    complete: RefCell<Option<Table>>,
     /// How many entries there were when it was looked last.
     seen: Cell<usize>,
     /// How many this worker entered where the host shares no data.
@@ -57,7 +59,7 @@ impl Registry {
         hasher.write(values);
         let entry = hasher.finish();
         if let Some(complete) = &*self.complete.borrow() {
-            return complete.binary_search(&entry).is_ok();
+            return complete.get(&entry.to_le_bytes()).is_some();
         }
         match self.enter(entry, host) {
             Ok(admitted) => admitted,
@@ -78,7 +80,7 @@ impl Registry {
         if !self.count(1, host)? {
             self.copy(host)?;
             let complete = self.complete.borrow();
-            return Ok(complete.as_ref().is_some_and(|complete| complete.binary_search(&entry).is_ok()));
+            return Ok(complete.as_ref().is_some_and(|all| all.get(&entry.to_le_bytes()).is_some()));
         }
         for _ in 0..ATTEMPTS {
             let (mut bytes, cas) = read(&page, host)?;
@@ -121,12 +123,13 @@ impl Registry {
         if <[u8; 8]>::try_from(bytes.as_slice()).map_or(0, u64::from_le_bytes) < self.most {
             return Ok(());
         }
-        let mut all = Vec::new();
+        let mut all = Table::new([0; 16]);
         for page in 0..PAGES {
             let (bytes, _) = read(&self.key(page), host)?;
-            all.extend(bytes.as_chunks::<8>().0.iter().map(|entry| u64::from_le_bytes(*entry)));
+            for entry in bytes.as_chunks::<8>().0 {
+                all.insert(entry);
+            }
         }
-        all.sort_unstable();
         // An entry that was counted and is not written yet is still to come, unless its worker trapped in between.
         if all.len() as u64 >= self.most || self.seen.replace(all.len()) == all.len() {
             *self.complete.borrow_mut() = Some(all);

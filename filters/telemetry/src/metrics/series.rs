@@ -1,32 +1,14 @@
 //! Series: which this worker knows, and what was recorded in them since the last flush.
 
-use std::collections::HashMap;
-use std::hash::BuildHasher;
-
-use siphasher::sip::SipHasher13;
 use tidegate_filter_api::{Host, MetricId};
 
 use super::clean::{self, OTHER, OVERFLOW, UNKNOWN};
+use super::table::Table;
 use crate::config::label::Label;
 use crate::view::{Value, View};
 
 /// A series of this worker, by its number.
 pub(crate) type Place = u32;
-
-/// Hashes with this worker's own key: clients choose label values, and must not choose which of them collide.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Keyed(pub(crate) [u8; 16]);
-
-impl BuildHasher for Keyed {
-    type Hasher = SipHasher13;
-
-    fn build_hasher(&self) -> SipHasher13 {
-        SipHasher13::new_with_key(&self.0)
-    }
-}
-
-/// The series of each metric of a set under certain values, as far as they exist.
-type Places = Box<[Option<Place>]>;
 
 /// Metrics with the same labels: their values are looked up once for all of them.
 #[derive(Debug)]
@@ -34,8 +16,10 @@ pub(crate) struct LabelSet {
     pub(crate) labels: Vec<Label>,
     /// Positions of the metrics.
     pub(crate) metrics: Vec<usize>,
-    /// By values of the labels: the series of each metric, as far as they exist.
-    known: HashMap<Box<[u8]>, Places, Keyed>,
+    /// Values of the labels that were seen.
+    known: Table,
+    /// For each of them the series of each metric, as far as they exist.
+    places: Vec<Option<Place>>,
 }
 
 /// Between two values in a key. No clean value holds it.
@@ -44,21 +28,24 @@ const NEXT: u8 = 0;
 const LEFT_OUT: u8 = 1;
 
 impl LabelSet {
-    pub(crate) fn new(labels: Vec<Label>, metrics: Vec<usize>, hashing: Keyed) -> Self {
-        Self { labels, metrics, known: HashMap::with_hasher(hashing) }
+    pub(crate) fn new(labels: Vec<Label>, metric: usize, hashing: [u8; 16]) -> Self {
+        Self { labels, metrics: vec![metric], known: Table::new(hashing), places: Vec::new() }
     }
 
-    /// The series of all metrics under these values; `None` if none of them has any.
-    pub(crate) fn find(&self, key: &[u8]) -> Option<&[Option<Place>]> {
-        self.known.get(key).map(|places| &**places)
+    /// The series of the metric at `member` under these values, if it has one.
+    pub(crate) fn find(&self, key: &[u8], member: usize) -> Option<Place> {
+        let at = self.known.get(key)? as usize * self.metrics.len() + member;
+        *self.places.get(at)?
     }
 
     /// Notes the series of the metric at `member`.
     pub(crate) fn note(&mut self, key: &[u8], member: usize, place: Place) {
-        if !self.known.contains_key(key) {
-            self.known.insert(key.into(), vec![None; self.metrics.len()].into());
+        let Some(number) = self.known.get(key).or_else(|| self.known.insert(key)) else { return };
+        let start = number as usize * self.metrics.len();
+        if self.places.len() < start + self.metrics.len() {
+            self.places.resize(start + self.metrics.len(), None);
         }
-        if let Some(known) = self.known.get_mut(key).and_then(|places| places.get_mut(member)) {
+        if let Some(known) = self.places.get_mut(start + member) {
             *known = Some(place);
         }
     }

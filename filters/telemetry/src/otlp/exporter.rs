@@ -175,33 +175,42 @@ impl Exporter {
     /// Leaves what was not sent to the workers that stay: a call made now would be cancelled.
     pub(crate) fn end(&self, host: &dyn Host) {
         let mut records = self.records.borrow_mut();
-        let mut left: VecDeque<Record> = std::mem::take(&mut records.sent).into();
-        left.append(&mut records.waiting);
-        if left.is_empty() {
+        let mut left = Vec::new();
+        let mut count = 0;
+        let Records { sent, waiting, .. } = &mut *records;
+        while let Some(record) = waiting.pop_back() {
+            sent.push(record);
+        }
+        for record in sent.iter() {
+            // What no longer fits is dropped.
+            if left.len() + record.len() + 4 <= MOST_LEFT {
+                pack(record, &mut left);
+                count += 1;
+            }
+        }
+        self.counters.dropped((sent.len() - count) as u64, host);
+        if count == 0 {
             return;
         }
-        let added = left.len() as u64;
         for _ in 0..ATTEMPTS {
             let (mut all, cas) = match host.shared(&self.left_at) {
-                Ok(Some(value)) => (unpack(&value.bytes), Some(value.cas)),
-                Ok(None) => (VecDeque::new(), None),
+                Ok(Some(value)) => (packed(&value.bytes).to_vec(), Some(value.cas)),
+                Ok(None) => (Vec::new(), None),
                 Err(_) => break,
             };
-            all.extend(left.iter().cloned());
-            let mut dropped = 0;
-            let mut size: usize = all.iter().map(|record| record.len() + 4).sum();
-            while size > MOST_LEFT {
-                let Some(oldest) = all.pop_front() else { break };
-                size -= oldest.len() + 4;
-                dropped += 1;
+            if all.len() + left.len() > MOST_LEFT {
+                break;
             }
-            match host.set_shared(&self.left_at, &pack(&all), cas) {
-                Ok(()) => return self.counters.dropped(dropped, host),
+            all.extend_from_slice(&left);
+            let mut whole = sum(&all).to_vec();
+            whole.append(&mut all);
+            match host.set_shared(&self.left_at, &whole, cas) {
+                Ok(()) => return,
                 Err(HostError::CasMismatch) => {}
                 Err(_) => break,
             }
         }
-        self.counters.dropped(added, host);
+        self.counters.dropped(count as u64, host);
     }
 
     fn inherit(&self, now: Duration, host: &dyn Host) {
@@ -210,14 +219,16 @@ impl Exporter {
         }
         self.looked.set(Some(now));
         let Ok(Some(value)) = host.shared(&self.left_at) else { return };
-        let left = unpack(&value.bytes);
+        let mut left = packed(&value.bytes);
         // Whoever empties it has it.
         if left.is_empty() || host.set_shared(&self.left_at, &[], Some(value.cas)).is_err() {
             return;
         }
         let mut records = self.records.borrow_mut();
-        records.bytes += left.iter().map(|record| record.len()).sum::<usize>();
-        records.waiting.extend(left);
+        while let Some(record) = unpack(&mut left) {
+            records.bytes += record.len();
+            records.waiting.push_back(record.into());
+        }
         let dropped = records.make_room(self.limits.capacity);
         self.counters.dropped(dropped, host);
     }
@@ -289,35 +300,25 @@ fn left_at(endpoint: &Endpoint, signal: Signal, host: &dyn Host) -> Vec<u8> {
     key
 }
 
-/// Records one behind the other, each with its length, behind a sum of them all: what others wrote there is told apart.
-fn pack(records: &VecDeque<Record>) -> Vec<u8> {
-    let mut packed = Vec::new();
-    for record in records {
-        packed.extend_from_slice(&u32::try_from(record.len()).unwrap_or(u32::MAX).to_le_bytes());
-        packed.extend_from_slice(record);
-    }
-    if packed.is_empty() {
-        return packed;
-    }
-    let mut whole = sum(&packed).to_vec();
-    whole.append(&mut packed);
-    whole
+/// Records stand one behind the other, each with its length.
+fn pack(record: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&u32::try_from(record.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend_from_slice(record);
 }
 
-fn unpack(bytes: &[u8]) -> VecDeque<Record> {
-    let Some((stated, mut rest)) = bytes.split_first_chunk::<16>() else { return VecDeque::new() };
-    if *stated != sum(rest) {
-        return VecDeque::new();
+fn unpack<'r>(records: &mut &'r [u8]) -> Option<&'r [u8]> {
+    let (length, rest) = records.split_first_chunk::<4>()?;
+    let (record, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    *records = rest;
+    Some(record)
+}
+
+/// The records behind their sum, which tells them from what others wrote there.
+fn packed(bytes: &[u8]) -> &[u8] {
+    match bytes.split_first_chunk::<16>() {
+        Some((stated, records)) if *stated == sum(records) => records,
+        _ => &[],
     }
-    let mut records = VecDeque::new();
-    while let Some((length, after)) = rest.split_first_chunk::<4>() {
-        let Some((record, after)) = after.split_at_checked(u32::from_le_bytes(*length) as usize) else {
-            break;
-        };
-        records.push_back(record.into());
-        rest = after;
-    }
-    records
 }
 
 fn sum(bytes: &[u8]) -> [u8; 16] {
