@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_config::{Cursor, Decode, Object};
+use tidegate_config::{Cursor, Decode};
 use tidegate_matchers::{ClientAddress, TemplateSet};
 
 pub(crate) mod access_log;
@@ -33,37 +33,50 @@ pub struct Config {
     pub(crate) resource: Vec<(String, String)>,
 }
 
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            metrics: Vec::new(),
+            metrics_to: None,
+            path_templates: TemplateSet::default(),
+            max_series: 2_000,
+            access_log: Vec::new(),
+            trace: None,
+            client_address: ClientAddress::default(),
+            resource: Vec::new(),
+        }
+    }
+}
+
 impl Decode for Config {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let path_templates: Option<Option<TemplateSet>> = object.optional("path_templates");
-        let metrics_to = object.get("metrics_to").map_or(Some(None), |cursor| metrics_to(cursor).map(Some));
-        let around = Surroundings {
-            // Where they are wrong, that is said once.
-            templates: path_templates.as_ref().is_none_or(Option::is_some),
-            otlp: metrics_to.as_ref().is_none_or(Option::is_some),
-        };
-        let metrics = metrics(&mut object, around);
-        let max_series = object.get("max_series").map_or(Some(2_000), |cursor| cursor.integer(1, 100_000));
-        let access_log = object
-            .get("access_log")
-            .map_or(Some(Vec::new()), |cursor| cursor.list(|log| AccessLog::decode(log, around.templates)));
-        let trace = object
-            .get("trace")
-            .map_or(Some(None), |cursor| Trace::decode(cursor, around.templates).map(Some));
-        let client_address = object.or("client_address", ClientAddress::default());
-        let resource = object.get("resource").map_or(Some(Vec::new()), resource);
+        let mut config = Self::default();
+        let mut fine = true;
+        let templates = object.get("path_templates");
+        fine &= fill(&templates, &mut config.path_templates, |cursor| cursor.decode());
+        let export = object.get("metrics_to");
+        fine &= fill(&export, &mut config.metrics_to, |cursor| metrics_to(cursor).map(Some));
+        let around = Surroundings { templates: templates.is_some(), otlp: export.is_some() };
+        fine &= fill(&object.get("preset"), &mut config.metrics, |cursor| {
+            cursor.word(&[("otel_http", ())]).map(|()| preset::otel_http(around))
+        });
+        fine &= object.get("metrics").is_none_or(|cursor| metrics(cursor, around, &mut config.metrics));
+        fine &= fill(&object.get("max_series"), &mut config.max_series, |cursor| {
+            cursor.integer(1, 100_000).and_then(|most| usize::try_from(most).ok())
+        });
+        fine &= fill(&object.get("access_log"), &mut config.access_log, |cursor| {
+            cursor.list(|log| AccessLog::decode(log, around.templates))
+        });
+        fine &= fill(&object.get("trace"), &mut config.trace, |cursor| {
+            Trace::decode(cursor, around.templates).map(Some)
+        });
+        fine &= fill(&object.get("client_address"), &mut config.client_address, |cursor| cursor.decode());
+        fine &= fill(&object.get("resource"), &mut config.resource, resource);
         object.finish();
-        let config = Self {
-            metrics: metrics?,
-            metrics_to: metrics_to?,
-            path_templates: path_templates?.unwrap_or_default(),
-            max_series: usize::try_from(max_series?).ok()?,
-            access_log: access_log?,
-            trace: trace?,
-            client_address: client_address?,
-            resource: resource?,
-        };
+        if !fine {
+            return None;
+        }
         if config.metrics.is_empty() && config.access_log.is_empty() && config.trace.is_none() {
             return cursor
                 .expected_found("\"metrics\", \"preset\", \"access_log\" or \"trace\"", "none of them");
@@ -72,27 +85,44 @@ impl Decode for Config {
     }
 }
 
-fn metrics(object: &mut Object<'_>, around: Surroundings) -> Option<Vec<Metric>> {
-    let preset = object.get("preset").map_or(Some(Vec::new()), |cursor| {
-        cursor.word(&[("otel_http", ())]).map(|()| preset::otel_http(around))
-    });
-    let Some(cursor) = object.get("metrics") else { return preset };
-    let own = cursor.list(|metric| Metric::decode(metric, around));
-    let mut metrics = preset?;
-    for metric in own? {
+/// Whether all metrics are fine; they stand behind those of a preset.
+fn metrics(cursor: Cursor<'_>, around: Surroundings, metrics: &mut Vec<Metric>) -> bool {
+    let Some(own) = cursor.list(|metric| Metric::decode(metric, around)) else { return false };
+    for metric in own {
         if metrics.iter().any(|other| other.name == metric.name) {
-            return cursor.expected_found("each metric name once", format_args!("\"{}\" twice", metric.name));
+            cursor.expected_found::<()>("each metric name once", format_args!("\"{}\" twice", metric.name));
+            return false;
         }
         metrics.push(metric);
     }
-    Some(metrics)
+    true
+}
+
+/// Puts what stands at a place, if anything does, into `slot`; false after something wrong was reported.
+///
+/// A configuration is filled in place, not put together from its parts: with dozens of parts, the code that drops those
+/// decoded so far, at each of them again, would be half of the module.
+pub(crate) fn fill<T>(
+    cursor: &Option<Cursor<'_>>,
+    slot: &mut T,
+    decode: impl FnOnce(Cursor<'_>) -> Option<T>,
+) -> bool {
+    let Some(cursor) = cursor else { return true };
+    match decode(*cursor) {
+        Some(decoded) => {
+            *slot = decoded;
+            true
+        }
+        None => false,
+    }
 }
 
 /// `{otlp: {cluster: collector}, every: 10s}`
 fn metrics_to(cursor: Cursor<'_>) -> Option<(Endpoint, Duration)> {
     let mut object = cursor.object()?;
     let endpoint = object.required("otlp");
-    let every = object.get("every").map_or(Some(Duration::from_secs(10)), |cursor| {
+    let mut every = Duration::from_secs(10);
+    let fine = fill(&object.get("every"), &mut every, |cursor| {
         let every: tidegate_config::Duration = cursor.decode()?;
         let seconds = every.get().as_secs_f64();
         if (1.0..=3_600.0).contains(&seconds) {
@@ -102,7 +132,7 @@ fn metrics_to(cursor: Cursor<'_>) -> Option<(Endpoint, Duration)> {
         }
     });
     object.finish();
-    Some((endpoint?, every?))
+    endpoint.filter(|_| fine).map(|endpoint| (endpoint, every))
 }
 
 /// `{service.name: shop, deployment.environment.name: production}`

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use tidegate_config::{Cursor, Decode};
 
+use crate::config::fill;
+
 /// What stands in a credential's place.
 pub(crate) const REDACTED: &str = "[redacted]";
 
@@ -128,10 +130,18 @@ fn decoded(name: &[u8]) -> Cow<'_, [u8]> {
 impl Decode for Redaction {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let mut list = |key| object.get(key).map_or(Some(Vec::new()), Cursor::non_empty_list);
-        let (query, headers, cookies, keep) = (list("query"), list("headers"), list("cookies"), list("keep"));
+        let mut redaction = Self::default();
+        let mut fine = true;
+        for (key, list) in [
+            ("query", &mut redaction.query),
+            ("headers", &mut redaction.headers),
+            ("cookies", &mut redaction.cookies),
+            ("keep", &mut redaction.keep),
+        ] {
+            fine &= fill(&object.get(key), list, |cursor| cursor.non_empty_list());
+        }
         object.finish();
-        Some(Self { query: query?, headers: headers?, cookies: cookies?, keep: keep? })
+        fine.then_some(redaction)
     }
 }
 

@@ -3,6 +3,7 @@
 use tidegate_config::Cursor;
 
 use super::endpoint::{Endpoint, Queue};
+use super::fill;
 use super::when::{Moment, When};
 use crate::attribute::Attribute;
 use crate::redact::Redaction;
@@ -48,22 +49,26 @@ const DEFAULT: [&str; 13] = [
 impl AccessLog {
     pub(crate) fn decode(cursor: Cursor<'_>, templates: bool) -> Option<Self> {
         let mut object = cursor.object()?;
-        let when =
-            object.get("when").map_or(Some(None), |cursor| When::decode(cursor, Moment::End).map(Some));
-        let to = object.require("to").and_then(destination);
-        let fields =
-            object.get("fields").map_or_else(|| Some(default_fields()), |cursor| fields(cursor, templates));
-        let redact = object.or("redact", Redaction::default());
-        let sends = to.as_ref().is_none_or(Option::is_some);
+        let mut log = Self { when: None, fields: Vec::new(), redact: Redaction::default(), to: None };
+        let mut fine =
+            fill(&object.get("when"), &mut log.when, |cursor| When::decode(cursor, Moment::End).map(Some));
+        let mut endpoint = None;
+        let to = object.require("to");
+        fine &= to.is_some() && fill(&to, &mut endpoint, destination);
+        let fields = object.get("fields");
+        fine &= fill(&fields, &mut log.fields, |cursor| self::fields(cursor, templates));
+        if fields.is_none() {
+            log.fields = default_fields();
+        }
+        fine &= fill(&object.get("redact"), &mut log.redact, |cursor| cursor.decode());
+        // Where the destination is wrong, that is said once.
+        let sends = endpoint.is_some() || !fine;
         let queue = Queue::from_object(&mut object, sends);
         object.finish();
-        let queue = queue?;
-        Some(Self {
-            when: when?,
-            fields: fields?,
-            redact: redact?,
-            to: to?.map(|endpoint| (endpoint, queue)),
-        })
+        if let (Some(endpoint), Some(queue)) = (endpoint, queue) {
+            log.to = Some((endpoint, queue));
+        }
+        (fine && queue.is_some()).then_some(log)
     }
 }
 
@@ -82,11 +87,13 @@ fn destination(cursor: Cursor<'_>) -> Option<Option<Endpoint>> {
 }
 
 fn default_fields() -> Vec<Field> {
-    let named = |name: &str| {
-        let source = Source::Attribute(Attribute::named(name)?);
-        Some(Field { name: name.to_owned(), source })
-    };
-    DEFAULT.into_iter().filter_map(named).collect()
+    let mut fields = Vec::new();
+    for name in DEFAULT {
+        if let Some(attribute) = Attribute::named(name) {
+            fields.push(Field { name: name.to_owned(), source: Source::Attribute(attribute) });
+        }
+    }
+    fields
 }
 
 /// A list of attributes, or a map from names to attributes and more.

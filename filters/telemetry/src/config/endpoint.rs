@@ -4,6 +4,8 @@ use std::time;
 
 use tidegate_config::{Cursor, Decode, Duration, HeaderName, HeaderValue, Object};
 
+use super::fill;
+
 /// A collector that speaks OTLP/HTTP, behind a cluster of Envoy's.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
@@ -29,27 +31,31 @@ const FRAMING: [&str; 6] =
 impl Decode for Endpoint {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let cluster = object.require("cluster").and_then(|cursor| named(&cursor, "the name of a cluster"));
-        let authority = object
-            .get("authority")
-            .map_or(Some(None), |cursor| named(&cursor, "a host, with or without port").map(Some));
-        let path = object.get("path").map_or(Some(None), |cursor| match cursor.as_str() {
+        let mut endpoint = Self {
+            cluster: String::new(),
+            authority: String::new(),
+            path: None,
+            headers: Vec::new(),
+            timeout: time::Duration::from_secs(10),
+        };
+        let cluster = object.require("cluster");
+        let mut fine = cluster.is_some()
+            && fill(&cluster, &mut endpoint.cluster, |cursor| named(&cursor, "the name of a cluster"));
+        endpoint.authority.clone_from(&endpoint.cluster);
+        fine &= fill(&object.get("authority"), &mut endpoint.authority, |cursor| {
+            named(&cursor, "a host, with or without port")
+        });
+        fine &= fill(&object.get("path"), &mut endpoint.path, |cursor| match cursor.as_str() {
             Some(path) if path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 Some(Some(path.to_owned()))
             }
             _ => cursor.expected("a path starting with \"/\""),
         });
-        let headers = object.get("headers").map_or(Some(Vec::new()), headers);
-        let timeout = object.or("timeout", Duration::from_secs(10));
+        fine &= fill(&object.get("headers"), &mut endpoint.headers, headers);
+        fine &=
+            fill(&object.get("timeout"), &mut endpoint.timeout, |cursor| cursor.decode().map(Duration::get));
         object.finish();
-        let cluster = cluster?;
-        Some(Self {
-            authority: authority?.unwrap_or_else(|| cluster.clone()),
-            cluster,
-            path: path?,
-            headers: headers?,
-            timeout: timeout?.get(),
-        })
+        fine.then_some(endpoint)
     }
 }
 
@@ -92,46 +98,37 @@ impl Queue {
     pub(crate) fn from_object(object: &mut Object<'_>, sends: bool) -> Option<Self> {
         let (batch, capacity) = (object.get("batch"), object.get("queue"));
         if !sends {
-            let mut refused = false;
+            let mut fine = true;
             for cursor in [&batch, &capacity].into_iter().flatten() {
-                refused = true;
+                fine = false;
                 cursor.expected::<()>("no such key where nothing is sent by OTLP");
             }
-            return (!refused).then_some(Self { batch: 0, every: time::Duration::ZERO, capacity: 0 });
+            return fine.then_some(Self { batch: 0, every: time::Duration::ZERO, capacity: 0 });
         }
-        let (most, every) = match &batch {
-            None => (Some(512), Some(Duration::from_secs(2))),
-            Some(cursor) => {
-                let mut batch = cursor.object()?;
-                let most = batch.get("max").map_or(Some(512), |cursor| cursor.integer(1, 10_000));
-                let every = batch.get("every").map_or(Some(Duration::from_secs(2)), |cursor| {
-                    let every: Duration = cursor.decode()?;
-                    let seconds = every.get().as_secs_f64();
-                    if (0.1..=3_600.0).contains(&seconds) {
-                        Some(every)
-                    } else {
-                        cursor.expected("a duration from \"100ms\" to \"1h\"")
-                    }
-                });
-                batch.finish();
-                (most, every)
-            }
-        };
-        let limit = capacity.as_ref().map_or(Some(4_096), |cursor| cursor.integer(1, 100_000));
-        let (most, every, limit) = (most?, every?, limit?);
-        if limit < most {
-            return capacity.map_or_else(
-                || {
-                    object
-                        .cursor()
-                        .expected_found(format_args!("\"queue\" of at least batch.max ({most})"), "none")
-                },
-                |cursor| cursor.expected(format_args!("at least batch.max ({most})")),
-            );
+        let (mut most, mut every, mut limit) = (512, time::Duration::from_secs(2), 4_096);
+        let mut fine = true;
+        if let Some(cursor) = &batch {
+            let mut batch = cursor.object()?;
+            fine &= fill(&batch.get("max"), &mut most, |cursor| cursor.integer(1, 10_000));
+            fine &= fill(&batch.get("every"), &mut every, |cursor| {
+                let every = cursor.decode().map(Duration::get)?;
+                if (0.1..=3_600.0).contains(&every.as_secs_f64()) {
+                    Some(every)
+                } else {
+                    cursor.expected("a duration from \"100ms\" to \"1h\"")
+                }
+            });
+            batch.finish();
         }
-        Some(Self {
+        fine &= fill(&capacity, &mut limit, |cursor| cursor.integer(1, 100_000));
+        if fine && limit < most {
+            let (place, found) = (capacity.as_ref().unwrap_or(object.cursor()), limit);
+            let expected = format_args!("\"queue\" of at least batch.max ({most})");
+            return place.expected_found(expected, found);
+        }
+        fine.then_some(Self {
             batch: usize::try_from(most).ok()?,
-            every: every.get(),
+            every,
             capacity: usize::try_from(limit).ok()?,
         })
     }

@@ -1,6 +1,6 @@
 //! Labels of a metric.
 
-use tidegate_config::{Cursor, Object};
+use tidegate_config::Cursor;
 
 use crate::source::{Purpose, Source};
 
@@ -20,12 +20,11 @@ const MOST_LABELS: usize = 16;
 
 /// The labels of a metric, sorted: a Struct's members arrive in any order, and a series has one name whoever wrote it.
 pub(crate) fn labels(
-    object: &mut Object<'_>,
+    cursor: Cursor<'_>,
     early: bool,
     templates: bool,
     is_name: fn(&str) -> bool,
 ) -> Option<Vec<Label>> {
-    let Some(cursor) = object.get("labels") else { return Some(Vec::new()) };
     let decoded = cursor.members(|name, cursor| label(name, cursor, early, templates, is_name))?;
     if decoded.len() > MOST_LABELS {
         return cursor.expected_found(format_args!("at most {MOST_LABELS} labels"), decoded.len());

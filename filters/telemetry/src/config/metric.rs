@@ -3,6 +3,7 @@
 use tidegate_config::{Cursor, HeaderName, Object};
 use tidegate_filter_api::MetricKind;
 
+use super::fill;
 use super::label::{Label, labels};
 use super::when::{Moment, When};
 
@@ -75,8 +76,17 @@ impl Metric {
     pub(crate) fn decode(cursor: Cursor<'_>, around: Surroundings) -> Option<Self> {
         let is_name = if around.otlp { is_otlp_name } else { is_prometheus_name };
         let mut object = cursor.object()?;
-        let name_cursor = object.require("name");
-        let name = name_cursor.and_then(|cursor| match cursor.as_str().filter(|name| is_name(name)) {
+        let mut metric = Self {
+            name: String::new(),
+            kind: MetricKind::Counter,
+            value: Value::Constant(1),
+            labels: Vec::new(),
+            when: None,
+            buckets: Vec::new(),
+        };
+        let name = object.require("name");
+        let mut fine = name.is_some();
+        fine &= fill(&name, &mut metric.name, |cursor| match cursor.as_str().filter(|name| is_name(name)) {
             Some(name) => Some(name.to_owned()),
             None => cursor.expected("a metric name of letters, digits and \"_\""),
         });
@@ -87,27 +97,30 @@ impl Metric {
         ];
         let kind = object.require("type").and_then(|cursor| cursor.word(&kinds));
         let value = value(&mut object, kind, around);
-        let early = value == Some(Value::InFlight);
-        let labels = labels(&mut object, early, around.templates, is_name);
+        fine &= kind.is_some() && value.is_some();
+        metric.kind = kind.unwrap_or(metric.kind);
+        metric.value = value.unwrap_or(metric.value);
+        let early = metric.value == Value::InFlight;
+        fine &= fill(&object.get("labels"), &mut metric.labels, |cursor| {
+            labels(cursor, early, around.templates, is_name)
+        });
         let moment = if early { Moment::Arrival } else { Moment::End };
-        let when = object.get("when").map_or(Some(None), |cursor| When::decode(cursor, moment).map(Some));
-        let buckets = object.get("buckets").map_or(Some(None), |cursor| {
+        fine &= fill(&object.get("when"), &mut metric.when, |cursor| When::decode(cursor, moment).map(Some));
+        metric.buckets = default_buckets(&metric.value);
+        fine &= fill(&object.get("buckets"), &mut metric.buckets, |cursor| {
             if !around.otlp {
                 return cursor.expected("no such key: Envoy's histogram_bucket_settings has the buckets");
             }
             if kind != Some(MetricKind::Histogram) {
                 return cursor.expected("no such key: only histograms have buckets");
             }
-            bounds(cursor).map(Some)
+            bounds(cursor)
         });
         object.finish();
-        let (name, value) = (name?, value?);
-        if let Some(better) = honest_name(&name, &value) {
-            return name_cursor?
-                .expected(format_args!("a name in the unit of its values, such as \"{better}\""));
+        if let (true, Some(better), Some(name)) = (fine, honest_name(&metric.name, &metric.value), name) {
+            return name.expected(format_args!("a name in the unit of its values, such as \"{better}\""));
         }
-        let buckets = buckets?.unwrap_or_else(|| default_buckets(&value));
-        Some(Self { name, kind: kind?, value, labels: labels?, when: when?, buckets })
+        fine.then_some(metric)
     }
 }
 

@@ -4,6 +4,7 @@ use tidegate_config::{Cursor, Fraction, HeaderName};
 
 use super::access_log::{Field, fields};
 use super::endpoint::{Endpoint, Queue};
+use super::fill;
 use crate::source::{Purpose, Source};
 use crate::trace::{Format, Sampling, is_token};
 
@@ -27,28 +28,36 @@ pub(crate) struct Trace {
 impl Trace {
     pub(crate) fn decode(cursor: Cursor<'_>, templates: bool) -> Option<Self> {
         let mut object = cursor.object()?;
-        let propagate = object.get("propagate").map_or(Some(vec![Format::W3c]), formats);
-        let sample = object.or("sample", Fraction::ALL);
-        let restart = object
-            .get("incoming")
-            .map_or(Some(false), |cursor| cursor.word(&[("continue", false), ("restart", true)]));
-        let baggage = object.get("baggage").map_or(Some(Vec::new()), |cursor| baggage(cursor, templates));
-        let response_header = object.optional("response_header");
-        let endpoint: Option<Option<Endpoint>> = object.optional("otlp");
-        let attributes =
-            object.get("attributes").map_or(Some(Vec::new()), |cursor| fields(cursor, templates));
-        let queue = Queue::from_object(&mut object, endpoint.as_ref().is_none_or(Option::is_some));
+        let mut trace = Self {
+            propagate: vec![Format::W3c],
+            sample: Sampling::new(1.0),
+            restart: false,
+            baggage: Vec::new(),
+            response_header: None,
+            attributes: Vec::new(),
+            to: None,
+        };
+        let mut fine = fill(&object.get("propagate"), &mut trace.propagate, formats);
+        fine &= fill(&object.get("sample"), &mut trace.sample, |cursor| {
+            cursor.decode().map(|share: Fraction| Sampling::new(share.get()))
+        });
+        fine &= fill(&object.get("incoming"), &mut trace.restart, |cursor| {
+            cursor.word(&[("continue", false), ("restart", true)])
+        });
+        fine &= fill(&object.get("baggage"), &mut trace.baggage, |cursor| baggage(cursor, templates));
+        fine &= fill(&object.get("response_header"), &mut trace.response_header, |cursor| {
+            cursor.decode().map(Some)
+        });
+        fine &= fill(&object.get("attributes"), &mut trace.attributes, |cursor| fields(cursor, templates));
+        let otlp = object.get("otlp");
+        let mut endpoint: Option<Endpoint> = None;
+        fine &= fill(&otlp, &mut endpoint, |cursor| cursor.decode().map(Some));
+        let queue = Queue::from_object(&mut object, otlp.is_some());
         object.finish();
-        let queue = queue?;
-        Some(Self {
-            propagate: propagate?,
-            sample: Sampling::new(sample?.get()),
-            restart: restart?,
-            baggage: baggage?,
-            response_header: response_header?,
-            attributes: attributes?,
-            to: endpoint?.map(|endpoint| (endpoint, queue)),
-        })
+        if let (Some(endpoint), Some(queue)) = (endpoint, queue) {
+            trace.to = Some((endpoint, queue));
+        }
+        (fine && queue.is_some()).then_some(trace)
     }
 }
 

@@ -3,6 +3,7 @@
 use tidegate_config::{Cursor, Duration, Fraction, Object};
 use tidegate_matchers::{Match, Scope, StatusMatch};
 
+use super::fill;
 use crate::attribute::GRPC_STATUSES;
 use crate::trace::Sampling;
 
@@ -39,58 +40,48 @@ pub(crate) enum Moment {
 
 impl When {
     pub(crate) fn decode(cursor: Cursor<'_>, moment: Moment) -> Option<Self> {
-        let mut object = cursor.object()?;
-        let when = Self::from_object(&mut object, moment);
-        let any = object.get("any").map_or(Some(Vec::new()), |cursor| {
-            not_empty(&cursor, cursor.list(|element| Self::part(element, moment))?)
-        });
-        let not = object
-            .get("not")
-            .map_or(Some(None), |cursor| Self::part(cursor, moment).map(|not| Some(Box::new(not))));
-        object.finish();
-        let when = Self { any: any?, not: not?, ..when? };
-        if when.is_empty() {
-            return cursor.expected_found("at least one condition", "none");
-        }
-        Some(when)
+        Self::decode_nested(cursor, moment, true)
     }
 
-    /// One of `any`, or `not`: without those two in turn.
-    fn part(cursor: Cursor<'_>, moment: Moment) -> Option<Self> {
+    /// `any` and `not` do not stand within one another.
+    fn decode_nested(cursor: Cursor<'_>, moment: Moment, nests: bool) -> Option<Self> {
         let mut object = cursor.object()?;
-        let when = Self::from_object(&mut object, moment);
+        let mut when = Self::default();
+        let mut fine = when.read(&mut object, moment);
+        if nests {
+            fine &= fill(&object.get("any"), &mut when.any, |cursor| {
+                let any = cursor.list(|element| Self::decode_nested(element, moment, false))?;
+                not_empty(&cursor, any)
+            });
+            fine &= fill(&object.get("not"), &mut when.not, |cursor| {
+                Self::decode_nested(cursor, moment, false).map(|not| Some(Box::new(not)))
+            });
+        }
         object.finish();
-        let when = when?;
-        if when.is_empty() {
+        if fine && when.is_empty() {
             return cursor.expected_found("at least one condition", "none");
         }
-        Some(when)
+        fine.then_some(when)
     }
 
-    fn from_object(object: &mut Object<'_>, moment: Moment) -> Option<Self> {
+    fn read(&mut self, object: &mut Object<'_>, moment: Moment) -> bool {
         let request = Match::from_object(object, Scope::Request);
+        let mut fine = request.is_some();
+        self.request = request.unwrap_or_default();
+        let [status, grpc_status, duration, sample] =
+            ["status", "grpc_status", "duration", "sample"].map(|key| object.get(key));
         if moment == Moment::Arrival {
-            let mut fine = true;
-            for key in ["status", "grpc_status", "duration", "sample"] {
-                if let Some(cursor) = object.get(key) {
-                    fine = false;
-                    cursor.expected::<()>("a condition that is known when a request arrives");
-                }
+            for cursor in [status, grpc_status, duration, sample].into_iter().flatten() {
+                fine = false;
+                cursor.expected::<()>("a condition that is known when a request arrives");
             }
-            return Some(Self { request: request?, ..Self::default() }).filter(|_| fine);
+            return fine;
         }
-        let status = object.optional("status");
-        let grpc_status = object.get("grpc_status").map_or(Some(Vec::new()), grpc_statuses);
-        let duration = object.get("duration").map_or(Some(None), |cursor| bounds(cursor).map(Some));
-        let sample: Option<Option<Fraction>> = object.optional("sample");
-        Some(Self {
-            request: request?,
-            status: status?,
-            grpc_status: grpc_status?,
-            duration: duration?,
-            sample: sample?.map(|share| Sampling::new(share.get())),
-            any: Vec::new(),
-            not: None,
+        fine &= fill(&status, &mut self.status, |cursor| cursor.decode().map(Some));
+        fine &= fill(&grpc_status, &mut self.grpc_status, grpc_statuses);
+        fine &= fill(&duration, &mut self.duration, |cursor| bounds(cursor).map(Some));
+        fine & fill(&sample, &mut self.sample, |cursor| {
+            cursor.decode().map(|share: Fraction| Some(Sampling::new(share.get())))
         })
     }
 
