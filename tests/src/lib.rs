@@ -4,6 +4,7 @@
 //! same parts. Everything listens on loopback, on ports that the kernel chose; everything started is stopped with the
 //! value that stands for it, and with this process.
 
+pub mod bench;
 pub mod bootstrap;
 pub mod client;
 pub mod companions;

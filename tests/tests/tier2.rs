@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "tier2/bench.rs"]
+mod bench;
 #[path = "tier2/bootstraps.rs"]
 mod bootstraps;
 #[path = "tier2/callouts.rs"]
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(scenarios::trials());
+    trials.extend(bench::trials());
     trials.extend(bootstraps::trials());
     trials.extend(callouts::trials());
     trials.extend(demonstration::trials());

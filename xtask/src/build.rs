@@ -50,6 +50,8 @@ impl Build {
         let chosen = self.choose(workspace::members()?)?;
         let wasm_std = setup::for_build()?;
         let wasm_opt = if self.no_opt { None } else { Some(setup::for_optimising()?) };
+        let unfinished: Vec<Package> =
+            chosen.iter().filter(|package| package.keeps_unfinished()).cloned().collect();
         // Cargo would give the filters inside the suite the entry points that make modules of their own of them, if it
         // compiled both at once: features are the same in all of one call.
         let (suite, filters): (Vec<Package>, Vec<Package>) =
@@ -59,6 +61,11 @@ impl Build {
 
         let _lock = staging::Lock::take("build")?;
         let mut record = read_record();
+        for name in unfinished.iter().filter_map(Package::module) {
+            if let Some(file) = compiled.get(name) {
+                keep_unfinished(name, file)?;
+            }
+        }
         let modules = finish_all(compiled, wasm_opt.as_ref(), &record)?;
         record.extend(modules.iter().map(|module| (module.name.clone(), module.clone())));
         staging::write_file(&record_file(), &serde_json::to_vec_pretty(&record)?)?;
@@ -116,6 +123,12 @@ fn compile(wasm_std: &WasmStd, packages: &[Package]) -> Result<BTreeMap<String, 
     }
     files.retain(|name, _| wanted.contains(&name.as_str()));
     Ok(files)
+}
+
+/// Copies a module as the compiler made it to `NAME_unfinished.wasm`.
+fn keep_unfinished(name: &str, compiled: &Path) -> Result<()> {
+    let raw = fs::read(compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
+    staging::write_file(&paths::wasm_dir().join(format!("{name}_unfinished.wasm")), &raw)
 }
 
 /// Finishes several modules at a time: wasm-opt takes seconds and one core.

@@ -18,6 +18,22 @@ pub(crate) struct Package {
     /// What it declares to depend on.
     pub(crate) dependencies: Vec<Dependency>,
     targets: Vec<Target>,
+    #[serde(default)]
+    metadata: Option<PackageMetadata>,
+}
+
+/// `[package.metadata]` of a manifest.
+#[derive(Debug, Clone, Default, Deserialize)]
+struct PackageMetadata {
+    #[serde(default)]
+    tidegate: Settings,
+}
+
+/// `[package.metadata.tidegate]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+struct Settings {
+    keep_unfinished: bool,
 }
 
 /// A line of a `[dependencies]` table.
@@ -54,6 +70,11 @@ impl Package {
     pub(crate) fn module(&self) -> Option<&str> {
         let target = self.targets.iter().find(|target| target.kind.iter().any(|kind| kind == "cdylib"))?;
         Some(&target.name)
+    }
+
+    /// Whether the module as the compiler made it is wanted beside the finished one.
+    pub(crate) fn keeps_unfinished(&self) -> bool {
+        self.metadata.as_ref().is_some_and(|metadata| metadata.tidegate.keep_unfinished)
     }
 
     /// Whether it has tests for wasm32.

@@ -51,6 +51,10 @@ impl Edits {
         Some(Edit { kind: *kind, name: self.text.get(name.clone())?, value: self.values.get(value.clone())? })
     }
 
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Edit<'_>> + Clone {
+        (0..self.len()).filter_map(|index| self.get(index))
+    }
+
     /// Where the last edit of `name` is that replaced or removed all values.
     pub(crate) fn last_base(&self, name: &str) -> Option<usize> {
         (0..self.len()).rev().find(|index| {

@@ -157,6 +157,19 @@ impl Headers {
         self.block.iter()
     }
 
+    /// All headers, pseudo-headers among them, as the next hop will see them.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let replaces =
+            |edit: &Edit<'_>, name: &[u8]| edit.kind != EditKind::Append && edit.name.as_bytes() == name;
+        let received =
+            self.block.iter().filter(move |(name, _)| !self.edits.iter().any(|edit| replaces(&edit, name)));
+        let edited = self.edits.iter().enumerate().filter(move |(index, edit)| {
+            let mut later = self.edits.iter().skip(index + 1);
+            edit.kind != EditKind::Remove && !later.any(|later| replaces(&later, edit.name.as_bytes()))
+        });
+        received.chain(edited.map(|(_, edit)| (edit.name.as_bytes(), edit.value)))
+    }
+
     /// Puts `value` in the place of all values of `name`. Does nothing if it is the only value already.
     pub fn set(&mut self, name: &HeaderName, value: &HeaderValue) {
         let needless = self.known && self.values(name.as_str()).eq([value.as_bytes()]);
@@ -181,7 +194,7 @@ impl Headers {
     /// The edits that the host has not been told of yet. Telling it is the caller's duty from here on.
     pub fn take_pending(&mut self) -> impl Iterator<Item = Edit<'_>> {
         let told = std::mem::replace(&mut self.performed, self.edits.len());
-        (told..self.edits.len()).filter_map(|index| self.edits.get(index))
+        self.edits.iter().skip(told)
     }
 }
 

@@ -1,14 +1,15 @@
 //! Numbers by bytes.
 
-/// A hash table from byte strings to the numbers 0, 1, 2… in the order in which they came.
+/// A hash table from byte strings to the numbers 0, 1, 2… in the order in which they came. Each string belongs to a tag, so
+/// that the edges of a whole trie fit into one table: the tag is the node that they leave.
 ///
 /// Made once, looked up per request. All keys share one buffer, and one instance of the code serves every user: a module
 /// is small. The hash has no secret: who sends requests chooses what is looked up, never what is in the table.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ByteMap {
     keys: Vec<u8>,
-    /// Where each key ends; it starts where the one before ends.
-    ends: Vec<u32>,
+    /// The tag of each key, and where it ends; it starts where the one before ends.
+    ends: Vec<(u32, u32)>,
     /// For each place a number plus one, or 0. A power of two long, at least twice as long as `ends`.
     slots: Vec<u32>,
 }
@@ -21,20 +22,30 @@ impl ByteMap {
 
     /// The number of `key`.
     pub(crate) fn get(&self, key: &[u8]) -> Option<u32> {
-        self.find(key).ok()
+        self.find(0, key).ok()
+    }
+
+    /// The number of `key` under `tag`.
+    pub(crate) fn get_tagged(&self, tag: u32, key: &[u8]) -> Option<u32> {
+        self.find(tag, key).ok()
     }
 
     /// The number of `key`, which is the next one if it is new.
     pub(crate) fn insert(&mut self, key: &[u8]) -> u32 {
+        self.insert_tagged(0, key)
+    }
+
+    /// The number of `key` under `tag`, which is the next one if it is new.
+    pub(crate) fn insert_tagged(&mut self, tag: u32, key: &[u8]) -> u32 {
         if self.slots.len() < 2 * (self.len() + 1) {
             self.grow();
         }
-        match self.find(key) {
+        match self.find(tag, key) {
             Ok(number) => number,
             Err(place) => {
                 let number = to_u32(self.len());
                 self.keys.extend_from_slice(key);
-                self.ends.push(to_u32(self.keys.len()));
+                self.ends.push((tag, to_u32(self.keys.len())));
                 if let Some(slot) = self.slots.get_mut(place) {
                     *slot = number + 1;
                 }
@@ -46,19 +57,25 @@ impl ByteMap {
     /// The key with this number.
     pub(crate) fn key(&self, number: u32) -> &[u8] {
         let at = number as usize;
-        let start = at.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |end| *end as usize);
-        let end = self.ends.get(at).map_or(0, |end| *end as usize);
+        let end = |at| self.ends.get(at).map_or(0, |(_, end)| *end as usize);
+        let (start, end) = (at.checked_sub(1).map_or(0, end), end(at));
         self.keys.get(start..end).unwrap_or_default()
     }
 
+    fn tag(&self, number: u32) -> u32 {
+        self.ends.get(number as usize).map_or(0, |(tag, _)| *tag)
+    }
+
     /// The number of `key`, or the place where it would stand.
-    fn find(&self, key: &[u8]) -> Result<u32, usize> {
+    fn find(&self, tag: u32, key: &[u8]) -> Result<u32, usize> {
         let mask = self.slots.len().wrapping_sub(1);
-        let mut place = hash(key) as usize & mask;
+        let mut place = hash(tag, key) as usize & mask;
         loop {
             match self.slots.get(place) {
                 None | Some(0) => return Err(place),
-                Some(filled) if self.key(filled - 1) == key => return Ok(filled - 1),
+                Some(filled) if self.key(filled - 1) == key && self.tag(filled - 1) == tag => {
+                    return Ok(filled - 1);
+                }
                 Some(_) => place = (place + 1) & mask,
             }
         }
@@ -68,7 +85,7 @@ impl ByteMap {
         let length = (self.slots.len() * 2).max(8);
         self.slots = vec![0; length];
         for number in 0..to_u32(self.len()) {
-            let mut place = hash(self.key(number)) as usize & (length - 1);
+            let mut place = hash(self.tag(number), self.key(number)) as usize & (length - 1);
             while self.slots.get(place).is_some_and(|slot| *slot != 0) {
                 place = (place + 1) & (length - 1);
             }
@@ -83,19 +100,20 @@ fn to_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// Eight bytes at a time; the last multiplication and shift spread what the first bytes changed.
-fn hash(key: &[u8]) -> u64 {
+/// Eight bytes at a time.
+fn hash(tag: u32, key: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let (words, rest) = key.as_chunks::<8>();
     let mut last = [0; 8];
     for (place, byte) in last.iter_mut().zip(rest) {
         *place = *byte;
     }
-    let mut hash = key.len() as u64;
+    let mut hash = u64::from(tag).wrapping_mul(FACTOR) ^ key.len() as u64;
     for word in words.iter().chain([&last]) {
         hash = (hash.rotate_left(23) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
     }
-    hash ^ hash >> 32
+    // What the last bytes changed stands in the high bits only.
+    (hash ^ hash >> 32).wrapping_mul(FACTOR) >> 32
 }
 
 #[cfg(test)]
@@ -132,6 +150,11 @@ mod tests {
         };
         assert!(longest((0..4_000).map(|n| format!("/orders/{n:05}").into_bytes()).collect()) < 64);
         assert!(longest((0..4_000_u32).map(|n| n.to_le_bytes().to_vec()).collect()) < 64);
+        let mut edges = ByteMap::default();
+        for node in 0..4_000 {
+            edges.insert_tagged(node, b"a");
+        }
+        assert!(edges.slots.split(|slot| *slot == 0).map(<[u32]>::len).max() < Some(64));
         assert!(longest((0..4_000_u32).map(|n| (n << 20).to_be_bytes().to_vec()).collect()) < 64);
     }
 }

@@ -11,22 +11,22 @@ use crate::text::{TextMatch, range_bounds};
 /// `name` descends by dots (`realm.roles`). The values of a claim that is a list are its elements, as `aud` may be one
 /// or several (RFC 7519 section 4.1.3); any other claim has one value, and null is none. Types count: `exact: 3` is
 /// not `"3"`. `contains` means membership of a list, so a claim that is a string never satisfies it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ClaimMatch {
-    name: String,
-    condition: ClaimCondition,
+    pub(crate) name: String,
+    pub(crate) condition: ClaimCondition,
 }
 
-#[derive(Debug, Clone)]
-enum ClaimCondition {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ClaimCondition {
     Present(bool),
     Contains(Scalar),
     Values { test: Test, all: bool },
 }
 
 /// A condition on one value.
-#[derive(Debug, Clone)]
-enum Test {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Test {
     In(Vec<Scalar>),
     Text(TextMatch),
     /// An integer within bounds, both inclusive.
@@ -34,7 +34,7 @@ enum Test {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-enum Scalar {
+pub(crate) enum Scalar {
     Text(String),
     Integer(i64),
     Bool(bool),
@@ -100,7 +100,7 @@ impl Scalar {
 }
 
 /// A number that is whole, however it was written: `3` and `3.0` are one (RFC 8259 section 6).
-fn integer(value: &Value) -> Option<i64> {
+pub(crate) fn integer(value: &Value) -> Option<i64> {
     const EXACT: f64 = 9_007_199_254_740_992.0;
     value.as_i64().or_else(|| {
         let number = value.as_f64().filter(|number| number.trunc() == *number && number.abs() <= EXACT)?;

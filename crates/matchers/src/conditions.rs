@@ -1,5 +1,7 @@
 //! `match`, `not` and `any`.
 
+use std::fmt;
+
 use tidegate_config::{Cidr, Cursor, Decode, Object};
 
 use crate::claim::ClaimMatch;
@@ -12,9 +14,9 @@ use crate::text::TextMatch;
 /// When a rule applies: all of `match`, none of `not`, at least one of `any`.
 #[derive(Debug, Clone, Default)]
 pub struct Conditions {
-    all: Match,
-    not: Option<Match>,
-    any: Vec<Match>,
+    pub(crate) all: Match,
+    pub(crate) not: Option<Match>,
+    pub(crate) any: Vec<Match>,
 }
 
 /// What conditions may speak of in a place of the configuration.
@@ -54,9 +56,20 @@ impl Conditions {
     /// Whether the rule applies.
     #[must_use]
     pub fn match_facts(&self, facts: &Facts<'_>) -> bool {
-        self.all.matches(facts)
-            && !self.not.as_ref().is_some_and(|not| not.matches(facts))
-            && (self.any.is_empty() || self.any.iter().any(|any| any.matches(facts)))
+        self.unmet(facts).is_none()
+    }
+
+    /// The first condition that keeps the rule from applying.
+    #[must_use]
+    pub fn unmet(&self, facts: &Facts<'_>) -> Option<Unmet> {
+        if let Some((list, index)) = self.all.unmet(facts) {
+            return Some(Unmet::Match(list, index));
+        }
+        if self.not.as_ref().is_some_and(|not| not.unmet(facts).is_none()) {
+            return Some(Unmet::Not);
+        }
+        let none = || self.any.iter().all(|any| any.unmet(facts).is_some());
+        (!self.any.is_empty() && none()).then_some(Unmet::Any)
     }
 
     /// Whether any condition speaks of the path.
@@ -68,17 +81,17 @@ impl Conditions {
 }
 
 /// Conditions that must all hold: one `match` without its `not` and `any`. An empty list is no condition.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Match {
-    paths: Vec<PathMatch>,
-    hosts: Vec<HostMatch>,
-    methods: Vec<String>,
-    headers: Vec<FieldMatch>,
-    query: Vec<FieldMatch>,
-    cookies: Vec<FieldMatch>,
-    cidrs: Vec<Cidr>,
-    principals: Vec<TextMatch>,
-    claims: Vec<ClaimMatch>,
+    pub(crate) paths: Vec<PathMatch>,
+    pub(crate) hosts: Vec<HostMatch>,
+    pub(crate) methods: Vec<String>,
+    pub(crate) headers: Vec<FieldMatch>,
+    pub(crate) query: Vec<FieldMatch>,
+    pub(crate) cookies: Vec<FieldMatch>,
+    pub(crate) cidrs: Vec<Cidr>,
+    pub(crate) principals: Vec<TextMatch>,
+    pub(crate) claims: Vec<ClaimMatch>,
 }
 
 impl Match {
@@ -144,20 +157,71 @@ impl Match {
     /// Whether an exchange satisfies all of them.
     #[must_use]
     pub fn matches(&self, facts: &Facts<'_>) -> bool {
-        let exchange = facts.exchange();
-        any(&self.methods, |method| method.as_bytes() == exchange.method())
-            && any(&self.paths, |path| path.matches(exchange.path(), facts.path()))
-            && any(&self.hosts, |host| host.matches(facts.authority()))
-            && self.headers.iter().all(|field| field.matches(exchange.request().values(&field.name)))
-            && self.query.iter().all(|field| field.matches(query_values(exchange.path(), &field.name)))
-            && self
-                .cookies
-                .iter()
-                .all(|field| field.matches(cookie_values(exchange.request().values("cookie"), &field.name)))
-            && any(&self.cidrs, |cidr| facts.source().is_some_and(|address| cidr.contains(address)))
-            && any(&self.principals, |text| facts.principal().is_some_and(|name| text.matches(name)))
-            && (self.claims.is_empty() || ClaimMatch::all_match(&self.claims, facts.claims()))
+        self.unmet(facts).is_none()
     }
+
+    /// The first condition that does not hold: its list, and its place there if each in the list must hold.
+    fn unmet(&self, facts: &Facts<'_>) -> Option<(&'static str, Option<usize>)> {
+        let exchange = facts.exchange();
+        if !any(&self.methods, |method| method.as_bytes() == exchange.method()) {
+            return Some(("methods", None));
+        }
+        if !any(&self.paths, |path| path.matches(exchange.path(), facts)) {
+            return Some(("paths", None));
+        }
+        if !any(&self.hosts, |host| host.matches(facts.authority())) {
+            return Some(("hosts", None));
+        }
+        let header = |field: &FieldMatch| field.matches(exchange.request().values(&field.name));
+        if let Some(index) = first_unmet(&self.headers, header) {
+            return Some(("headers", Some(index)));
+        }
+        let query = |field: &FieldMatch| field.matches(query_values(exchange.path(), &field.name));
+        if let Some(index) = first_unmet(&self.query, query) {
+            return Some(("query", Some(index)));
+        }
+        let cookie = |field: &FieldMatch| {
+            field.matches(cookie_values(exchange.request().values("cookie"), &field.name))
+        };
+        if let Some(index) = first_unmet(&self.cookies, cookie) {
+            return Some(("cookies", Some(index)));
+        }
+        if !any(&self.cidrs, |cidr| facts.source().is_some_and(|address| cidr.contains(address))) {
+            return Some(("source.cidrs", None));
+        }
+        if !any(&self.principals, |text| facts.principal().is_some_and(|name| text.matches(name))) {
+            return Some(("principals", None));
+        }
+        let claim = |claim: &ClaimMatch| ClaimMatch::all_match(std::slice::from_ref(claim), facts.claims());
+        first_unmet(&self.claims, claim).map(|index| ("claims", Some(index)))
+    }
+}
+
+/// A condition that keeps a rule from applying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unmet {
+    /// One of `match`: its list, and its place there where each in the list must hold.
+    Match(&'static str, Option<usize>),
+    /// All of `not` hold.
+    Not,
+    /// None of `any` holds.
+    Any,
+}
+
+/// `match.headers[1]`, `not` or `any`.
+impl fmt::Display for Unmet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Match(list, None) => write!(formatter, "match.{list}"),
+            Self::Match(list, Some(index)) => write!(formatter, "match.{list}[{index}]"),
+            Self::Not => formatter.write_str("not"),
+            Self::Any => formatter.write_str("any"),
+        }
+    }
+}
+
+fn first_unmet<T>(list: &[T], holds: impl Fn(&T) -> bool) -> Option<usize> {
+    list.iter().position(|element| !holds(element))
 }
 
 /// An empty list is no condition; of a list one must hold.

@@ -7,7 +7,16 @@ use std::rc::Rc;
 
 use tidegate_filter_api::{Claims, Exchange, Host};
 
+use crate::field::{cookie_pairs, cookie_values, form_decoded, query_pairs, query_values};
 use crate::source::ClientAddress;
+
+/// Fields of a request that have names and can stand several times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldKind {
+    Header,
+    Query,
+    Cookie,
+}
 
 /// One exchange as conditions see it. What costs something is found out when first asked for, and once.
 pub struct Facts<'a> {
@@ -35,6 +44,16 @@ impl<'a> Facts<'a> {
             principal: OnceCell::new(),
             claims: OnceCell::new(),
         }
+    }
+
+    /// The facts of an exchange whose client's address is known.
+    pub(crate) fn with_source(
+        exchange: &'a Exchange,
+        host: &'a dyn Host,
+        client_address: ClientAddress,
+        source: Option<IpAddr>,
+    ) -> Self {
+        Self { source: OnceCell::from(source), ..Self::new(exchange, host, client_address) }
     }
 
     /// The exchange itself.
@@ -66,5 +85,28 @@ impl<'a> Facts<'a> {
     /// What is known of the principal beside the name, if anything is.
     pub fn claims(&self) -> Option<&Claims> {
         self.claims.get_or_init(|| self.exchange.claims(self.host)).as_deref()
+    }
+
+    /// Hands on names and values of all fields of a kind.
+    pub(crate) fn each_field(&self, kind: FieldKind, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        let request = self.exchange.request();
+        match kind {
+            FieldKind::Header => request.iter().for_each(|(name, value)| visit(name, value)),
+            FieldKind::Cookie => {
+                cookie_pairs(request.values("cookie")).for_each(|(name, value)| visit(name, value));
+            }
+            FieldKind::Query => query_pairs(self.exchange.path())
+                .for_each(|(name, value)| visit(&form_decoded(name), &form_decoded(value))),
+        }
+    }
+
+    /// Whether there is any field of a kind under `name`.
+    pub(crate) fn has_field(&self, kind: FieldKind, name: &str) -> bool {
+        let request = self.exchange.request();
+        match kind {
+            FieldKind::Header => request.values(name).next().is_some(),
+            FieldKind::Cookie => cookie_values(request.values("cookie"), name).next().is_some(),
+            FieldKind::Query => query_values(self.exchange.path(), name).next().is_some(),
+        }
     }
 }

@@ -7,14 +7,14 @@ use tidegate_config::{Cursor, Decode, HeaderName};
 use crate::text::TextMatch;
 
 /// A condition on all values of one field.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FieldMatch {
     pub(crate) name: String,
-    condition: FieldCondition,
+    pub(crate) condition: FieldCondition,
 }
 
-#[derive(Debug, Clone)]
-enum FieldCondition {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum FieldCondition {
     Present(bool),
     Any(TextMatch),
     All(TextMatch),
@@ -71,24 +71,33 @@ pub fn cookie_values<'h>(
     headers: impl Iterator<Item = &'h [u8]>,
     name: &str,
 ) -> impl Iterator<Item = &'h [u8]> {
-    headers.flat_map(|header| header.split(|byte| *byte == b';')).filter_map(move |pair| {
-        let (found, value) = split_once(pair.trim_ascii(), b'=')?;
-        (found == name.as_bytes()).then_some(value)
-    })
+    cookie_pairs(headers).filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
+}
+
+/// Names and values of all cookies.
+pub fn cookie_pairs<'h>(
+    headers: impl Iterator<Item = &'h [u8]>,
+) -> impl Iterator<Item = (&'h [u8], &'h [u8])> {
+    let pairs = headers.flat_map(|header| header.split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| split_once(pair.trim_ascii(), b'='))
 }
 
 /// Every value of parameter `name` in the query of `path`, with `+` and `%XX` decoded in names and values as HTML forms
 /// encode them. A parameter without `=` has the empty value.
 pub fn query_values<'p>(path: &'p [u8], name: &str) -> impl Iterator<Item = Cow<'p, [u8]>> {
-    let path = split_once(path, b'#').map_or(path, |(before, _)| before);
-    let query = split_once(path, b'?').map_or(b"".as_slice(), |(_, query)| query);
-    query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).filter_map(move |pair| {
-        let (found, value) = split_once(pair, b'=').unwrap_or((pair, b""));
-        (*form_decoded(found) == *name.as_bytes()).then(|| form_decoded(value))
-    })
+    let named = query_pairs(path).filter(move |(found, _)| *form_decoded(found) == *name.as_bytes());
+    named.map(|(_, value)| form_decoded(value))
 }
 
-fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
+/// Names and values of all parameters in the query of `path`, as they were sent.
+pub fn query_pairs(path: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let path = split_once(path, b'#').map_or(path, |(before, _)| before);
+    let query = split_once(path, b'?').map_or(b"".as_slice(), |(_, query)| query);
+    let pairs = query.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| split_once(pair, b'=').unwrap_or((pair, b"")))
+}
+
+pub(crate) fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);
     }

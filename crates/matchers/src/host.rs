@@ -3,7 +3,7 @@
 use tidegate_config::{Cursor, Decode};
 
 /// `"shop.example.com"`, or `"*.example.com"` for every depth below, not the apex itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum HostMatch {
     Exact(String),
     /// With its leading dot.

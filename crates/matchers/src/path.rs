@@ -8,20 +8,21 @@ use std::borrow::Cow;
 
 use tidegate_config::{Cursor, Decode};
 
+use crate::facts::Facts;
 use crate::field::split_once;
 use crate::template::Template;
 use crate::text::TextMatch;
 
 /// A condition on the path.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct PathMatch {
-    condition: PathCondition,
+    pub(crate) condition: PathCondition,
     /// Looks at the bytes as sent, query included, instead of the normalised path.
-    raw: bool,
+    pub(crate) raw: bool,
 }
 
-#[derive(Debug, Clone)]
-enum PathCondition {
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum PathCondition {
     Text(TextMatch),
     /// Whole segments, without a final slash: `/cart` takes `/cart/1`, not `/cartoon`.
     Segments(Vec<u8>),
@@ -29,8 +30,9 @@ enum PathCondition {
 }
 
 impl PathMatch {
-    pub(crate) fn matches(&self, raw: &[u8], normalised: &[u8]) -> bool {
-        let path = if self.raw { raw } else { normalised };
+    /// Whether the path satisfies it: as sent, or normalised, which is found out only if it is asked for.
+    pub(crate) fn matches(&self, raw: &[u8], facts: &Facts<'_>) -> bool {
+        let path = if self.raw { raw } else { facts.path() };
         match &self.condition {
             PathCondition::Text(text) => text.matches(path),
             PathCondition::Segments(prefix) => path

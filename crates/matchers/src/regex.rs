@@ -113,6 +113,11 @@ impl Regex {
         captures::find(&self.0.program, self.0.names.len(), value)
     }
 
+    /// A value that matches, if one is easily found.
+    pub(crate) fn sample(&self) -> Option<Vec<u8>> {
+        self.0.program.sample().filter(|value| self.matches(value))
+    }
+
     /// The names of the groups, from group 1 on.
     pub fn names(&self) -> impl Iterator<Item = Option<&str>> {
         self.0.names.iter().map(Option::as_deref)

@@ -8,8 +8,10 @@ use std::fmt;
 use tidegate_config::{Cursor, Decode};
 
 mod set;
+mod trie;
 
 pub use set::TemplateSet;
+pub(crate) use trie::Trie;
 
 /// A template of paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,6 +136,46 @@ impl Template {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Its segments without the names of captures, in bytes that no other template has.
+    pub(crate) fn shape(&self) -> Vec<u8> {
+        let mut shape = Vec::new();
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(literal) => {
+                    shape.push(b'/');
+                    shape.extend_from_slice(literal);
+                }
+                Segment::One => shape.extend_from_slice(b"/{}"),
+                Segment::Rest => shape.extend_from_slice(b"/{*}"),
+            }
+        }
+        shape
+    }
+
+    /// A path that fits.
+    pub(crate) fn sample(&self) -> Vec<u8> {
+        let mut path = Vec::new();
+        for segment in &self.segments {
+            path.push(b'/');
+            match segment {
+                Segment::Literal(literal) => path.extend_from_slice(literal),
+                Segment::One | Segment::Rest => path.push(b'x'),
+            }
+        }
+        path
+    }
+
+    /// The literal segments that every path which fits starts with, without a final slash.
+    pub(crate) fn literal_prefix(&self) -> Vec<u8> {
+        let mut path = Vec::new();
+        for segment in &self.segments {
+            let Segment::Literal(literal) = segment else { break };
+            path.push(b'/');
+            path.extend_from_slice(literal);
+        }
+        path
     }
 
     /// The names of its captures, in order.

@@ -100,6 +100,6 @@ fn bound(object: &mut Object<'_>, keys: [&'static str; 2], step: i64, unbounded:
 }
 
 /// A decimal integer, whole and without blanks.
-fn integer(value: &[u8]) -> Option<i64> {
+pub(crate) fn integer(value: &[u8]) -> Option<i64> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }

@@ -16,6 +16,24 @@ impl Cidr {
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
+
+    /// Whether every address of `other` is in the range.
+    #[must_use]
+    pub fn contains_all(&self, other: &Self) -> bool {
+        self.0.contains(&other.0)
+    }
+
+    /// Its first address.
+    #[must_use]
+    pub fn network(&self) -> IpAddr {
+        self.0.network()
+    }
+
+    /// How many leading bits its addresses share.
+    #[must_use]
+    pub fn prefix_length(&self) -> u8 {
+        self.0.prefix_len()
+    }
 }
 
 impl Decode for Cidr {

@@ -69,7 +69,6 @@ impl Automaton {
         Self::new(std::iter::once(program), 16 << 10)
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rule index is to run many at once"))]
     /// One automaton for many expressions, which have the numbers of their places in the list.
     pub(crate) fn of_many(list: &[Regex]) -> Self {
         Self::new(list.iter().map(Regex::program), 1 << 20)
@@ -145,7 +144,6 @@ impl Automaton {
         self.run(value).is_some_and(|matching| !matching.is_empty())
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the rule index is to run many at once"))]
     /// The numbers of all expressions that match the whole of `value`.
     pub(crate) fn matching(&self, value: &[u8]) -> Rc<[u32]> {
         self.run(value).unwrap_or_default()
@@ -312,6 +310,12 @@ impl Automaton {
         states.next.resize(states.sets.len() * self.width, 0);
         states.matching.resize(states.sets.len(), None);
         number
+    }
+}
+
+impl std::fmt::Debug for Automaton {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Automaton of {} expressions", self.starts.len())
     }
 }
 

@@ -39,6 +39,34 @@ impl Program {
         Ok(program)
     }
 
+    /// The shortest value that leads to a match if all assertions hold.
+    pub(super) fn sample(&self) -> Option<Vec<u8>> {
+        let mut seen = vec![false; self.instructions.len()];
+        // Breadth first: instructions, each with the value that leads there.
+        let mut open = std::collections::VecDeque::from([(0, Vec::new())]);
+        while let Some((at, mut value)) = open.pop_front() {
+            match seen.get_mut(at as usize) {
+                Some(mark) if !*mark => *mark = true,
+                _ => continue,
+            }
+            match self.instructions.get(at as usize)? {
+                Instruction::Match(_) => return Some(value),
+                Instruction::Take(set, next) => {
+                    value.push(self.sets.get(*set as usize)?.sample()?);
+                    open.push_back((*next, value));
+                }
+                Instruction::Split(first, second) => {
+                    open.push_front((*second, value.clone()));
+                    open.push_front((*first, value));
+                }
+                Instruction::Jump(next) | Instruction::Assert(_, next) | Instruction::Save(_, next) => {
+                    open.push_front((*next, value));
+                }
+            }
+        }
+        None
+    }
+
     fn here(&self) -> u32 {
         u32::try_from(self.instructions.len()).unwrap_or(u32::MAX)
     }

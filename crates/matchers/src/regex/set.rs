@@ -44,6 +44,12 @@ impl ByteSet {
         half >> (byte & 127) & 1 == 1
     }
 
+    /// One of its bytes, a letter or digit if there is one.
+    pub(super) fn sample(self) -> Option<u8> {
+        let letters = (b'a'..=b'z').chain(b'0'..=b'9');
+        letters.chain(0..=u8::MAX).find(|byte| self.contains(*byte))
+    }
+
     pub(super) fn or(self, other: Self) -> Self {
         Self { low: self.low | other.low, high: self.high | other.high }
     }
