@@ -23,5 +23,5 @@ mod view;
 pub use config::Config;
 pub use filter::{Stream, Telemetry};
 
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "module"))]
 tidegate_proxy_host::export_filter!(Telemetry);
