@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tidegate_config::HeaderName;
+
 use crate::flow::{CallToken, Callout};
 use crate::headers::HeaderBlock;
 
@@ -222,6 +224,10 @@ pub trait Host: Clock {
     /// # Errors
     /// Whatever the host answers but success, and [`HostError::Other`] for a malformed map.
     fn request_headers(&self) -> Result<HeaderBlock, HostError>;
+
+    /// One header of the request, its values joined by commas: where one or two are wanted, it costs less than reading all
+    /// of them. Given when [`Host::request_headers`] is.
+    fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>>;
 
     /// Reads response headers: when they arrive, and when the exchange has ended.
     ///

@@ -75,7 +75,7 @@ impl Filter for Telemetry {
             last: Default::default(),
             sent: Default::default(),
         });
-        let header_map = config.metrics.iter().any(needs_header_map);
+        let header_map = needs_header_map(&config.metrics);
         let metrics = Metrics::new(config.metrics, config.max_series, export, ids.key(), host);
         // One pair of counters for all logs: a metric is defined once.
         let log_counters = OnceCell::new();
@@ -216,11 +216,7 @@ impl Needs {
         let metrics = &config.metrics;
         let early = || metrics.iter().filter(|metric| metric.value == Value::InFlight);
         let from_request = |metric: &Metric| {
-            let looks = |source: &Source| {
-                source.needs_header_map()
-                    || matches!(source, Source::Attribute(attribute) if attribute.is_of_request_headers())
-            };
-            metric.when.is_some() || metric.labels.iter().any(|label| looks(&label.source))
+            metric.when.is_some() || metric.labels.iter().any(|label| label.source.is_of_request_headers())
         };
         let fields = config.access_log.iter().flat_map(|log| &log.fields);
         let attributes = config.trace.iter().flat_map(|trace| &trace.attributes);
@@ -239,11 +235,27 @@ impl Needs {
     }
 }
 
-/// Whether a metric is never recorded without the map of the request's headers.
-fn needs_header_map(metric: &Metric) -> bool {
-    let looks = |when: &When| !when.request.is_empty();
-    metric.value != Value::InFlight
-        && (metric.when.as_ref().is_some_and(looks)
-            || matches!(metric.value, Value::Header(_))
-            || metric.labels.iter().any(|label| label.source.needs_header_map()))
+/// Whether metrics are better off with the map of the request's headers than with one host call for each that they name.
+fn needs_header_map(metrics: &[Metric]) -> bool {
+    /// The map costs about as much as three calls.
+    const FEW: usize = 2;
+    let at_end = || metrics.iter().filter(|metric| metric.value != Value::InFlight);
+    let conditions = at_end().filter_map(|metric| metric.when.as_ref());
+    if conditions.clone().any(When::looks_at_request)
+        || at_end().any(|metric| metric.labels.iter().any(|label| label.source.needs_header_map()))
+    {
+        return true;
+    }
+    let mut headers: Vec<Source> = Vec::new();
+    let labels = at_end().flat_map(|metric| &metric.labels).map(|label| label.source.clone());
+    let values = at_end().filter_map(|metric| match &metric.value {
+        Value::Number(source) => Some(source.clone()),
+        _ => None,
+    });
+    for source in labels.chain(values).filter(Source::is_of_request_headers) {
+        if !headers.contains(&source) {
+            headers.push(source);
+        }
+    }
+    headers.len() > FEW
 }

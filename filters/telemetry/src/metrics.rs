@@ -17,7 +17,7 @@ use std::time::Duration;
 use tidegate_filter_api::{CallToken, CalloutResult, Host, MetricId, MetricKind, Property};
 
 use crate::config::metric::{Metric, Value};
-use crate::view::View;
+use crate::view::{self, View};
 pub(crate) use export::Export;
 use in_flight::{Contributions, Orphan};
 use registry::Registry;
@@ -178,8 +178,8 @@ impl Metrics {
     ) {
         let mut state = self.state.borrow_mut();
         let mut sets = self.sets.borrow_mut();
-        let mut written = false;
         let mut key = std::mem::take(&mut state.key);
+        let mut row = None;
         if let Some(labels) = sets.get_mut(set) {
             for member in 0..labels.metrics.len() {
                 let Some(&position) = labels.metrics.get(member) else { continue };
@@ -189,12 +189,11 @@ impl Metrics {
                 }
                 let Some(value) = value(metric) else { continue };
                 // Not before somebody needs it, and once for all metrics with these labels.
-                if !written {
+                let row = *row.get_or_insert_with(|| {
                     labels.write_key(view, &mut key);
-                    written = true;
-                }
-                let known = labels.find(&key, member);
-                let place = known.or_else(|| {
+                    labels.row(&key)
+                });
+                let place = row.and_then(|row| labels.place(row, member)).or_else(|| {
                     self.new_series(labels, (set, member, position), &key, &mut state.series, view.host)
                 });
                 if let Some(place) = place {
@@ -223,7 +222,7 @@ impl Metrics {
                 host.add(overflowed, 1);
             }
             overflow = labels.overflow_key();
-            if let Some(known) = labels.find(&overflow, member) {
+            if let Some(known) = labels.row(&overflow).and_then(|row| labels.place(row, member)) {
                 return Some(known);
             }
             overflow.as_slice()
@@ -244,14 +243,17 @@ impl Metrics {
             let whole = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
             if self.export.is_some() { whole } else { whole / nanos.max(1) }
         };
-        let number = |values: &mut dyn Iterator<Item = &[u8]>| {
-            let first = values.next()?;
-            let parsed = match values.next() {
-                None => std::str::from_utf8(first).ok().and_then(|text| text.trim().parse().ok()),
-                Some(_) => None,
+        let number = |source| {
+            let usable = match view.value(source) {
+                view::Value::Nothing => return None,
+                view::Value::Number(number) => Some(number),
+                view::Value::Text(text) => {
+                    std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok())
+                }
+                view::Value::Several => None,
             };
             // More than this no sum can hold.
-            let usable = parsed.filter(|number: &u64| *number <= u64::from(u32::MAX));
+            let usable = usable.filter(|number: &u64| *number <= u64::from(u32::MAX));
             if let (None, Some(unusable)) = (usable, self.unusable) {
                 view.host.add(unusable, 1);
             }
@@ -264,8 +266,7 @@ impl Metrics {
             Value::RequestBytes => view.request_bytes(),
             Value::ResponseBytes => view.response_bytes(),
             Value::InFlight => None,
-            Value::Header(name) => number(&mut view.request().values(name.as_str())),
-            Value::ResponseHeader(name) => number(&mut view.response().values(name.as_str())),
+            Value::Number(source) => number(source),
         }
     }
 

@@ -113,15 +113,23 @@ impl Source {
         *self == Self::Attribute(Attribute::PathTemplate)
     }
 
-    /// Whether it is read from the map of the request's headers, which costs more than one attribute.
+    /// Whether it can only be read from the map of the request's headers, which costs more than one of them.
     pub(crate) fn needs_header_map(&self) -> bool {
         match self {
-            Self::Header(_) | Self::Cookie(_) => true,
-            Self::Attribute(attribute) => matches!(
-                attribute,
-                Attribute::Path | Attribute::Query | Attribute::PathTemplate | Attribute::Scheme
-            ),
-            Self::ResponseHeader(_) | Self::Claim(_) | Self::Text(_) => false,
+            Self::Cookie(_) => true,
+            Self::Attribute(attribute) => {
+                matches!(attribute, Attribute::Path | Attribute::Query | Attribute::PathTemplate)
+            }
+            Self::Header(_) | Self::ResponseHeader(_) | Self::Claim(_) | Self::Text(_) => false,
+        }
+    }
+
+    /// Whether it is read from the request's headers at all.
+    pub(crate) fn is_of_request_headers(&self) -> bool {
+        match self {
+            Self::Header(_) => true,
+            Self::Attribute(attribute) => attribute.is_of_request_headers(),
+            _ => self.needs_header_map(),
         }
     }
 }

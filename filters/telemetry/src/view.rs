@@ -177,7 +177,8 @@ impl<'a> View<'a> {
     pub(crate) fn value<'v>(&'v self, source: &'v Source) -> Value<'v> {
         match source {
             Source::Attribute(attribute) => self.attribute(*attribute),
-            Source::Header(name) => only(&mut self.request().values(name.as_str())),
+            Source::Header(name) if self.reads_map() => only(&mut self.request().values(name.as_str())),
+            Source::Header(name) => owned(self.host.request_header(name)),
             Source::ResponseHeader(name) => only(&mut self.response().values(name.as_str())),
             Source::Cookie(name) => only(&mut cookie_values(self.request().values("cookie"), name)),
             Source::Claim(name) => self.claim(name),
@@ -390,15 +391,19 @@ impl<'a> View<'a> {
     }
 
     fn text(&self, property: Property) -> Value<'_> {
-        match self.host.property(property) {
-            Some(text) if !text.is_empty() => Value::Text(Cow::Owned(text)),
-            _ => Value::Nothing,
-        }
+        owned(self.host.property(property))
     }
 
     fn number(&self, property: Property) -> Option<u64> {
         let bytes = self.host.property(property)?;
         u64::try_from(i64::from_le_bytes(bytes.try_into().ok()?)).ok()
+    }
+}
+
+fn owned(text: Option<Vec<u8>>) -> Value<'static> {
+    match text {
+        Some(text) if !text.is_empty() => Value::Text(Cow::Owned(text)),
+        _ => Value::Nothing,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidegate_config::HeaderName;
 use tidegate_filter_api::{
     CallToken, Callout, Cas, Clock, Edit, EditKind, HeaderBlock, Host, HostError, LocalReply, MetricId,
     MetricKind, Property, SharedValue, Timestamp,
@@ -77,6 +78,11 @@ impl Host for Envoy {
 
     fn request_headers(&self) -> Result<HeaderBlock, HostError> {
         header_block(abi::REQUEST_HEADERS)
+    }
+
+    fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>> {
+        let path = [b"request\0headers\0", name.as_str().as_bytes()].concat();
+        abi::property(&path).ok().map(<[u8]>::into_vec)
     }
 
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use tidegate_config::HeaderName;
 use tidegate_filter_api::{
     CallToken, Callout, Cas, Clock, Edit, EditKind, HeaderBlock, Host, HostError, LocalReply, MetricId,
     MetricKind, Property, SharedValue, Timestamp,
@@ -153,19 +154,19 @@ impl FakeHost {
 
     /// What Envoy's attributes say of the request's headers.
     fn request_property(&self, property: Property) -> Option<Vec<u8>> {
-        let path = property.path();
-        let name: &[u8] = match path {
-            b"request\0method" => b":method",
-            b"request\0host" => b":authority",
-            b"request\0scheme" => b":scheme",
-            _ => path.strip_prefix(b"request\0headers\0")?,
-        };
+        match property.path() {
+            b"request\0method" => self.joined(":method"),
+            b"request\0host" => self.joined(":authority"),
+            b"request\0scheme" => self.joined(":scheme"),
+            path => self.joined(std::str::from_utf8(path.strip_prefix(b"request\0headers\0")?).ok()?),
+        }
+    }
+
+    /// The values of a header of the request, commas between them.
+    fn joined(&self, name: &str) -> Option<Vec<u8>> {
         let request = self.request.borrow();
-        let values: Vec<&[u8]> = request
-            .iter()
-            .filter(|(found, _)| found.as_bytes() == name)
-            .map(|(_, value)| value.as_slice())
-            .collect();
+        let values = request.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_slice());
+        let values: Vec<&[u8]> = values.collect();
         (!values.is_empty()).then(|| values.join(&b','))
     }
 
@@ -275,6 +276,11 @@ impl Host for FakeHost {
         self.attempt("request_headers")?;
         // Through the serialised form, as from a real host.
         HeaderBlock::new(block(&self.request.borrow()).as_bytes().into()).map_err(|_| HostError::Other(0))
+    }
+
+    fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>> {
+        let _host = self.enter("request_header");
+        self.joined(name.as_str())
     }
 
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {

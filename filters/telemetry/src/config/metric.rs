@@ -1,11 +1,12 @@
 //! One metric.
 
-use tidegate_config::{Cursor, HeaderName, Object};
+use tidegate_config::{Cursor, Object};
 use tidegate_filter_api::MetricKind;
 
 use super::fill;
 use super::label::{Label, labels};
 use super::when::{Moment, When};
+use crate::source::Source;
 
 /// One metric.
 #[derive(Debug, Clone)]
@@ -28,8 +29,8 @@ pub(crate) enum Value {
     RequestBytes,
     ResponseBytes,
     InFlight,
-    Header(HeaderName),
-    ResponseHeader(HeaderName),
+    /// The number that stands in a header.
+    Number(Source),
 }
 
 /// What a time is told in.
@@ -151,8 +152,7 @@ fn value(object: &mut Object<'_>, kind: Option<MetricKind>, around: Surroundings
         (_, Some(cursor)) => return cursor.expected("no such key: only times have a unit"),
         (value, None) => value,
     };
-    let gauge =
-        matches!(value, Value::InFlight | Value::Header(_) | Value::ResponseHeader(_) | Value::Constant(_));
+    let gauge = matches!(value, Value::InFlight | Value::Number(_) | Value::Constant(_));
     match kind? {
         MetricKind::Gauge if !gauge => {
             // What the last request took says nothing about the others.
@@ -186,8 +186,10 @@ fn decode_value(cursor: Cursor<'_>) -> Option<Value> {
     let mut object = cursor.object()?;
     let value =
         object.one_of(&["header", "response_header", "constant"]).and_then(|variant| match variant.key {
-            "header" => variant.cursor.decode().map(Value::Header),
-            "response_header" => variant.cursor.decode().map(Value::ResponseHeader),
+            "header" => variant.cursor.decode().map(|name| Value::Number(Source::Header(name))),
+            "response_header" => {
+                variant.cursor.decode().map(|name| Value::Number(Source::ResponseHeader(name)))
+            }
             _ => {
                 let number = variant.cursor.integer(0, 1_000_000_000)?;
                 u64::try_from(number).ok().map(Value::Constant)

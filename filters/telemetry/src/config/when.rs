@@ -85,6 +85,13 @@ impl When {
         })
     }
 
+    /// Whether any condition speaks of the request's headers.
+    pub(crate) fn looks_at_request(&self) -> bool {
+        !self.request.is_empty()
+            || self.any.iter().any(Self::looks_at_request)
+            || self.not.as_ref().is_some_and(|not| not.looks_at_request())
+    }
+
     fn is_empty(&self) -> bool {
         self.request.is_empty()
             && self.status.is_none()

@@ -13,21 +13,43 @@ const LONGEST: usize = 64;
 /// Writes a value so that it cannot forge a label: without the bytes that mark labels in a name, without controls, in
 /// ASCII.
 pub(crate) fn write(value: &[u8], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend(value.iter().take(LONGEST).map(|byte| if is_clean(*byte) { *byte } else { b'_' }));
-    if out.len() == start {
-        out.extend_from_slice(UNKNOWN);
+    let value = value.get(..LONGEST).unwrap_or(value);
+    if value.is_empty() {
+        return out.extend_from_slice(UNKNOWN);
     }
-    if let Some(written) = out.get_mut(start..)
-        && written.contains(&b'.')
-    {
+    let start = out.len();
+    out.extend_from_slice(value);
+    let written = out.get_mut(start..).unwrap_or_default();
+    let mut dots = false;
+    for byte in written.iter_mut() {
+        if !is_clean(*byte) {
+            *byte = b'_';
+        }
+        dots |= *byte == b'.';
+    }
+    if dots {
         hide_from_meshes(written);
     }
 }
 
 fn is_clean(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_./: @+{}*,".contains(&byte)
+    byte < 128 && CLEAN >> byte & 1 == 1
 }
+
+/// A bit for each byte of ASCII that may stand in a value.
+const CLEAN: u128 = {
+    let mut clean = 0;
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let punctuation =
+            matches!(byte, b'-' | b'_' | b'.' | b'/' | b':' | b' ' | b'@' | b'+' | b'{' | b'}' | b'*' | b',');
+        if byte.is_ascii_alphanumeric() || punctuation {
+            clean |= 1 << byte;
+        }
+        byte += 1;
+    }
+    clean
+};
 
 /// Istio's bootstrap looks for these anywhere in a name, and takes them for labels of its own: `cache.example.com` would
 /// lose its middle. Their dots become `_`.

@@ -186,7 +186,7 @@ fn unit(value: &Value) -> &'static str {
         },
         Value::RequestBytes | Value::ResponseBytes => "By",
         Value::InFlight | Value::Constant(_) => "{request}",
-        Value::Header(_) | Value::ResponseHeader(_) => "1",
+        Value::Number(_) => "1",
     }
 }
 

@@ -32,10 +32,14 @@ impl LabelSet {
         Self { labels, metrics: vec![metric], known: Table::new(hashing), places: Vec::new() }
     }
 
-    /// The series of the metric at `member` under these values, if it has one.
-    pub(crate) fn find(&self, key: &[u8], member: usize) -> Option<Place> {
-        let at = self.known.get(key)? as usize * self.metrics.len() + member;
-        *self.places.get(at)?
+    /// Where the series under these values stand, if any of them exists.
+    pub(crate) fn row(&self, key: &[u8]) -> Option<u32> {
+        self.known.get(key)
+    }
+
+    /// The series of the metric at `member` in a row, if it has one.
+    pub(crate) fn place(&self, row: u32, member: usize) -> Option<Place> {
+        *self.places.get(row as usize * self.metrics.len() + member)?
     }
 
     /// Notes the series of the metric at `member`.

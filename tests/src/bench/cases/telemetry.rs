@@ -26,8 +26,10 @@ pub(super) fn cases() -> Vec<Case> {
     };
     vec![
         checked(of("telemetry", about, configuration)).counted_by(SERIES).native("telemetry/native"),
-        checked(native("telemetry/native", "the stats access logger, the same metrics", || vec![stats_logger()]))
-            .counted_by("bench_requests_total"),
+        checked(native("telemetry/native", "the stats access logger, the same metrics", || {
+            vec![stats_logger()]
+        }))
+        .counted_by("bench_requests_total"),
         of("telemetry/two", "a counter by class of status, and durations", two)
             .check("a request is counted", request(), Expected::Counted("bench_requests_total"))
             .counted_by("code=.=2xx;.;bench_requests_total"),
@@ -104,12 +106,9 @@ fn ten() -> Value {
         "route": "route_name", "cluster": "upstream_cluster", "method": "method", "code": "status",
         "tenant": {"header": "x-tenant", "allow": ["acme", "globex"]},
     });
-    let counter = |index: u32| {
-        json!({"name": format!("bench_{index}_total"), "type": "counter", "labels": labels})
-    };
-    let histogram = |index: u32, value: &str| {
-        json!({"name": format!("bench_{index}"), "type": "histogram", "value": value, "labels": labels})
-    };
+    let counter =
+        |index: u32| json!({"name": format!("bench_{index}_total"), "type": "counter", "labels": labels});
+    let histogram = |index: u32, value: &str| json!({"name": format!("bench_{index}"), "type": "histogram", "value": value, "labels": labels});
     let mut metrics: Vec<Value> = (0..7).map(counter).collect();
     metrics.push(histogram(7, "duration"));
     metrics.push(histogram(8, "request_bytes"));
