@@ -44,7 +44,7 @@ impl Filter for Suite {
                 Kind::HeaderRouting => {
                     Member::HeaderRouting(HeaderRouting::new(header_routing.take()?, host))
                 }
-                Kind::Telemetry => Member::Telemetry(Telemetry::new(telemetry.take()?, host)),
+                Kind::Telemetry => Member::Telemetry(Box::new(Telemetry::new(telemetry.take()?, host))),
             })
         });
         let members = members.collect();

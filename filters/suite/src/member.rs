@@ -22,7 +22,7 @@ pub(crate) enum Member {
     Auth(Auth),
     RateLimit(RateLimit),
     HeaderRouting(HeaderRouting),
-    Telemetry(Telemetry),
+    Telemetry(Box<Telemetry>),
 }
 
 /// What the filters keep of one exchange.

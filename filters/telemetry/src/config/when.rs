@@ -58,7 +58,8 @@ impl When {
             });
         }
         object.finish();
-        if fine && when.is_empty() {
+        // Where there are keys, but none that is known, that is said already.
+        if fine && cursor.keys().is_empty() {
             return cursor.expected_found("at least one condition", "none");
         }
         fine.then_some(when)
@@ -90,16 +91,6 @@ impl When {
         !self.request.is_empty()
             || self.any.iter().any(Self::looks_at_request)
             || self.not.as_ref().is_some_and(|not| not.looks_at_request())
-    }
-
-    fn is_empty(&self) -> bool {
-        self.request.is_empty()
-            && self.status.is_none()
-            && self.grpc_status.is_empty()
-            && self.duration.is_none()
-            && self.sample.is_none()
-            && self.any.is_empty()
-            && self.not.is_none()
     }
 }
 
