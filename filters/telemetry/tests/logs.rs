@@ -1,5 +1,6 @@
 //! Access logs, on a fake host: which exchanges are written, what of them, and what becomes of it.
 
+#[cfg(test)]
 mod common;
 
 use std::cell::RefCell;

@@ -1,5 +1,6 @@
 //! Metrics that go to a collector instead of Envoy: exact seconds, cumulative sums.
 
+#[cfg(test)]
 mod common;
 
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! Trace contexts and spans, on a fake host.
 
+#[cfg(test)]
 mod common;
 
 use std::time::Duration;

@@ -71,8 +71,13 @@ impl<F: Filter> Target for Worker<F> {
             (":method".to_owned(), request.method.clone().into_bytes()),
             (":path".to_owned(), request.path.clone()),
             (":authority".to_owned(), request.host.clone().into_bytes()),
+            (":scheme".to_owned(), b"http".to_vec()),
         ];
         pairs.extend(headers);
+        if request.grpc {
+            pairs.push(("content-type".to_owned(), b"application/grpc".to_vec()));
+            pairs.push(("te".to_owned(), b"trailers".to_vec()));
+        }
         // Envoy chooses a route before the filters, and again when they ask it to.
         self.host.set(Property::ROUTE_NAME, backend(&pairs).as_bytes());
         let (mut outcome, mut exchange) = self.send_pairs(pairs, request.body.is_empty() && !request.grpc);
