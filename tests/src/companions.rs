@@ -3,6 +3,8 @@
 //! `cargo xtask setup` and `cargo xtask test` fetch or build them; where one cannot be had, the tests that need it are
 //! listed as not run, with what to do by hand. Each has a module here that starts it.
 
+pub mod otelcol;
+pub mod prometheus;
 pub mod ratelimit;
 pub mod redis;
 
@@ -25,6 +27,9 @@ pub struct Companion {
 pub const ALL: &[Companion] = &[
     Companion { name: "redis-server", remedy: "apt-get install redis-server" },
     Companion { name: "ratelimit", remedy: "install Go 1.25.6 or newer, then `cargo xtask setup`" },
+    Companion { name: "otelcol", remedy: "install Go 1.26 or newer, then `cargo xtask setup`" },
+    Companion { name: "prometheus", remedy: "apt-get install prometheus" },
+    Companion { name: "promtool", remedy: "apt-get install prometheus" },
 ];
 
 /// Where the program is, or would be.

@@ -11,6 +11,7 @@ mod config;
 mod filter;
 mod ids;
 mod metrics;
+mod names;
 mod otlp;
 mod record;
 mod redact;
@@ -22,6 +23,7 @@ mod view;
 
 pub use config::Config;
 pub use filter::{Stream, Telemetry};
+pub use names::{Histogram, confused_by_istio, stats_tag};
 
 #[cfg(all(target_arch = "wasm32", feature = "module"))]
 tidegate_proxy_host::export_filter!(Telemetry);
