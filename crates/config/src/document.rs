@@ -8,7 +8,7 @@ pub(crate) enum Value {
     Null,
     Bool(bool),
     /// An integer, however it was written: `100`, `100.0` and `1e2` are one number.
-    Integer(i128),
+    Integer(i64),
     Float(f64),
     String(String),
     List(Vec<Value>),
@@ -40,7 +40,7 @@ impl Value {
     pub(crate) fn number(number: f64) -> Self {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if number.trunc() == number && number.abs() <= EXACT {
-            Self::Integer(number as i128)
+            Self::Integer(number as i64)
         } else {
             Self::Float(number)
         }
@@ -131,10 +131,7 @@ impl From<&Value> for serde_json::Value {
         match value {
             Value::Null => Self::Null,
             Value::Bool(value) => Self::Bool(*value),
-            Value::Integer(value) => i64::try_from(*value)
-                .map(Self::from)
-                .or_else(|_| u64::try_from(*value).map(Self::from))
-                .unwrap_or_else(|_| Self::from(*value as f64)),
+            Value::Integer(value) => Self::from(*value),
             Value::Float(value) => Self::from(*value),
             Value::String(text) => Self::String(text.clone()),
             Value::List(list) => Self::Array(list.iter().map(Self::from).collect()),

@@ -230,8 +230,15 @@ impl Parser<'_> {
             number.exponent = number.exponent.saturating_add(if down { -power } else { power });
         }
         let sign = if negative { -1 } else { 1 };
-        if whole && number.exponent == 0 {
-            return Ok(Value::Integer(sign * i128::from(number.mantissa)));
+        // No setting is larger; as a double a larger one is not taken for an integer.
+        if whole
+            && number.exponent == 0
+            && let Some(integer) = 0_i64
+                .checked_add_unsigned(number.mantissa)
+                .filter(|_| !negative)
+                .or_else(|| 0_i64.checked_sub_unsigned(number.mantissa).filter(|_| negative))
+        {
+            return Ok(Value::Integer(integer));
         }
         let float = number.to_float();
         if float.is_finite() {

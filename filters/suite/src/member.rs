@@ -18,6 +18,7 @@ pub(crate) enum Kind {
 }
 
 /// A configured filter.
+#[expect(clippy::large_enum_variant, reason = "there are four of them, once per configuration")]
 pub(crate) enum Member {
     Auth(Auth),
     RateLimit(RateLimit),

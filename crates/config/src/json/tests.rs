@@ -66,8 +66,9 @@ fn numbers_are_what_they_are_however_they_are_written() {
         ("100.0", Some(100)),
         ("1e2", Some(100)),
         ("1000e-1", Some(100)),
-        ("18446744073709551615", Some(u64::MAX.into())),
-        ("-9223372036854775808", Some(i64::MIN.into())),
+        ("9223372036854775807", Some(i64::MAX)),
+        ("18446744073709551615", None),
+        ("-9223372036854775808", Some(i64::MIN)),
         ("99999999999999999999999", None),
         ("1.5", None),
         ("0e99999999999999999999999", Some(0)),
@@ -85,7 +86,8 @@ fn value() -> impl Strategy<Value = Json> {
     let leaf = prop_oneof![
         Just(Json::Null),
         any::<bool>().prop_map(Json::from),
-        any::<u64>().prop_map(Json::from),
+        // Larger ones become doubles: no setting is as large.
+        (0..=u64::try_from(i64::MAX).unwrap()).prop_map(Json::from),
         any::<i64>().prop_map(Json::from),
         // What people write: few digits.
         (-1_000_000_000_i64..1_000_000_000, 0_i32..9)

@@ -85,7 +85,7 @@ impl Decode for Cidr {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use std::net::Ipv6Addr;
 
@@ -106,10 +106,10 @@ mod tests {
     }
 
     fn range() -> impl Strategy<Value = (Cidr, IpNet)> {
-        (address(), 0_u8..=128).prop_map(|(address, length)| {
+        (address(), 0_u8..=128).prop_filter_map("no such range", |(address, length)| {
             let length = length.min(if address.is_ipv4() { 32 } else { 128 });
-            let net = IpNet::new(address, length).unwrap().trunc();
-            (Cidr { network: truncated(address, length), length }, net)
+            let net = IpNet::new(address, length).ok()?.trunc();
+            Some((Cidr { network: truncated(address, length), length }, net))
         })
     }
 

@@ -267,11 +267,13 @@ impl Host for FakeHost {
         };
         match kind {
             MetricKind::Counter => panic!("{name} is a counter and only grows"),
-            MetricKind::Histogram => metrics[metric.0 as usize].2 += value,
+            MetricKind::Histogram => {
+                metrics.iter_mut().skip(metric.0 as usize).take(1).for_each(|metric| metric.2 += value);
+            }
             // Defined twice, it is one gauge: its value is the sum over all definitions.
             MetricKind::Gauge => {
                 metrics.iter_mut().filter(|metric| metric.1 == name).for_each(|metric| metric.2 = 0);
-                metrics[metric.0 as usize].2 = value;
+                metrics.iter_mut().skip(metric.0 as usize).take(1).for_each(|metric| metric.2 = value);
             }
         }
     }
