@@ -87,12 +87,6 @@ impl Rate {
         after.min(now.saturating_add(self.ceiling)).max(state)
     }
 
-    /// Puts back units that were taken and not spent.
-    #[must_use]
-    pub fn credit(&self, state: u64, units: u64) -> u64 {
-        state.saturating_sub(units.saturating_mul(self.interval))
-    }
-
     /// How many units could be spent at once.
     pub fn available(&self, state: u64, now: u64) -> u64 {
         let full = now.saturating_add(self.capacity);

@@ -5,13 +5,11 @@
 //!
 //! A crate of its own so that it is compiled for speed while what surrounds it is compiled for size.
 
-mod advance;
 mod concurrency;
 mod gcra;
 mod state;
 mod table;
 
-pub use advance::Advance;
 pub use concurrency::{Concurrency, Lease, Leases};
 pub use gcra::{MOST_DEBT, Rate, Unusable, Wait};
 pub use state::{Ask, Cost, MOST_QUOTAS, Refusal, Rules, State, Unit, Verdict};

@@ -147,16 +147,6 @@ impl Rules {
         state
     }
 
-    /// Puts back what was taken for so many requests and not used.
-    pub fn credit(&self, mut state: State, requests: u64) -> State {
-        for ((unit, rate), arrival) in self.rates.iter().zip(&mut state.arrivals) {
-            if *unit == Unit::Requests {
-                *arrival = rate.credit(*arrival, requests);
-            }
-        }
-        state
-    }
-
     /// Gives a lease back.
     pub fn give_back(&self, state: State, now: u64, lease: Lease) -> State {
         let mut state = self.plausible(state, now);

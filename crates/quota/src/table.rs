@@ -6,9 +6,8 @@
 
 use tidegate_filter_api::{Cas, Host, HostError, MetricId, Timestamp};
 
-use crate::advance::{Advance, Held};
 use crate::concurrency::Lease;
-use crate::state::{Ask, Cost, Rules, State, Verdict};
+use crate::state::{Cost, Rules, State, Verdict};
 
 /// The states of one limit's keys.
 #[derive(Debug)]
@@ -72,40 +71,6 @@ impl Table {
             let verdict = self.rules.decide(state, now.0, cost);
             (verdict.state(), verdict)
         })
-    }
-
-    /// Decides on a request of `key` that costs one, out of what this worker has taken in advance where that is enough.
-    ///
-    /// # Errors
-    /// As [`Table::decide`].
-    pub fn decide_in_advance(
-        &self,
-        advance: &mut Advance,
-        key: KeyDigest,
-        now: Timestamp,
-        host: &dyn Host,
-    ) -> Result<Option<Verdict>, HostError> {
-        let (requests, unused) = match advance.look(key, now.0) {
-            Held::Taken(state) => return Ok(Some(Verdict::Admitted(state, None))),
-            Held::Ask { requests, unused } => (requests, unused),
-        };
-        let mut left = 0;
-        let decided = self.update(key, now, host, |state| {
-            let state = self.rules.credit(state, unused);
-            let take = |requests| Cost { requests: Ask::Take(requests), units: Ask::Take(0) };
-            left = requests.saturating_sub(1);
-            let mut verdict = self.rules.decide(state, now.0, take(requests));
-            if left > 0 && matches!(verdict, Verdict::Refused(..)) {
-                // Near its end a quota is given out one by one.
-                left = 0;
-                verdict = self.rules.decide(state, now.0, take(1));
-            }
-            (verdict.state(), verdict)
-        })?;
-        if let Some(Verdict::Admitted(state, _)) = decided {
-            advance.hold(key, now.0, left, state);
-        }
-        Ok(decided)
     }
 
     /// Takes what has been spent already; the state afterwards. `None` if there is no room for one.

@@ -1,11 +1,10 @@
 //! A limit at work: its configuration, the states of its keys, its metrics, and what its clients are told.
 
-use std::cell::RefCell;
 use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tidegate_filter_api::{Exchange, Host, HostError, Timestamp};
-use tidegate_quota::{Advance, Ask, Cost, KeyDigest, Lease, PREFIX, Refusal, State, Table, Unit, Verdict};
+use tidegate_quota::{Ask, Cost, KeyDigest, Lease, PREFIX, Refusal, State, Table, Unit, Verdict};
 
 use crate::config::{CostSource, Limit, Mode, Otherwise};
 use crate::metrics::{Event, Metrics};
@@ -18,8 +17,6 @@ pub(crate) struct Limiter {
     pub(crate) metrics: Metrics,
     pub(crate) policies: Policies,
     table: Table,
-    /// What this worker has taken in advance.
-    advance: Option<RefCell<Advance>>,
 }
 
 /// What a limit says of a request.
@@ -46,8 +43,7 @@ impl Limiter {
         let prefix = prefix(plugin, &limit, max_keys, client);
         let keys = metrics.keys.filter(|_| limit.is_local());
         let table = Table::new(prefix, max_keys, limit.rules(), keys, host);
-        let advance = limit.lease.map(|most| RefCell::new(Advance::new(most)));
-        Self { policies: Policies::new(&limit), limit, metrics, table, advance }
+        Self { policies: Policies::new(&limit), limit, metrics, table }
     }
 
     pub(crate) fn count(&self, event: Event, host: &dyn Host) {
@@ -93,11 +89,7 @@ impl Limiter {
         on_error: Otherwise,
         host: &dyn Host,
     ) -> Ruling {
-        let decided = match &self.advance {
-            None => self.table.decide(key, now, cost, host),
-            Some(advance) => self.table.decide_in_advance(&mut advance.borrow_mut(), key, now, host),
-        };
-        match decided {
+        match self.table.decide(key, now, cost, host) {
             Ok(Some(Verdict::Admitted(state, lease))) => Ruling::Pass(Some(Passed { state, lease })),
             Ok(Some(Verdict::Refused(state, refusal))) => {
                 self.refuse(self.exceeded(refusal), Some(state), host)

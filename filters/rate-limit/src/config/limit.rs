@@ -25,8 +25,6 @@ pub(crate) struct Limit {
     pub(crate) key: Vec<KeyPart>,
     pub(crate) quotas: Vec<Quota>,
     pub(crate) concurrency: Option<Concurrency>,
-    /// How many requests of a hot key a worker takes at a time.
-    pub(crate) lease: Option<u64>,
     pub(crate) cost: Cost,
     /// Only responses with such a status are charged.
     pub(crate) count_when: Option<StatusMatch>,
@@ -53,11 +51,6 @@ impl Limit {
         Rules { rates: rates.collect(), concurrency: self.concurrency }
     }
 
-    /// Whether requests can be taken in advance: all alike, and counted when they arrive.
-    fn can_be_leased(&self, units: bool) -> bool {
-        !self.quotas.is_empty() && !units && self.concurrency.is_none() && self.count_when.is_none()
-    }
-
     /// Whether anything is counted here, not only at the rate limit service.
     pub(crate) fn is_local(&self) -> bool {
         !self.quotas.is_empty() || self.concurrency.is_some()
@@ -76,7 +69,6 @@ impl Decode for Limit {
             key: Vec::new(),
             quotas: Vec::new(),
             concurrency: None,
-            lease: None,
             cost: Cost::default(),
             count_when: None,
             descriptor: None,
@@ -89,9 +81,6 @@ impl Decode for Limit {
         fine &= object.fill("key", &mut limit.key, Cursor::decode);
         fine &= object.fill("quotas", &mut limit.quotas, quotas);
         fine &= object.fill("concurrency", &mut limit.concurrency, |cursor| concurrency(cursor).map(Some));
-        fine &= object.fill("lease", &mut limit.lease, |cursor| {
-            cursor.integer(2, 1_000_000).map(|most| Some(most.unsigned_abs()))
-        });
         let mut costs = false;
         fine &= object.fill("cost", &mut limit.cost, |cursor| {
             costs = true;
@@ -127,10 +116,6 @@ impl Limit {
             ("a quota of \"units\" that \"cost\" is taken from", "none")
         } else if self.count_when.is_some() && self.quotas.is_empty() && !global {
             ("\"quotas\" for \"count_when\" to count in", "none")
-        } else if self.lease.is_some() && !self.can_be_leased(units) {
-            ("\"lease\" beside \"quotas\" of requests only, each taken when it arrives", "something else")
-        } else if self.lease.is_some_and(|most| self.quotas.iter().any(|quota| most > quota.burst / 4)) {
-            ("a \"lease\" of at most a quarter of each burst", "more")
         } else {
             return true;
         };
