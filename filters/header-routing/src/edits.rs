@@ -136,11 +136,13 @@ impl Planned<'_> {
             headers.remove(from);
             // Where there is nothing to rename, what a client sent under the new name goes all the same.
             headers.remove(to);
+            headers.remove_twins(to);
             for value in values {
                 headers.append(to, &header_value(value)?);
             }
         }
         for (name, value) in self.set {
+            headers.remove_twins(name.header()?);
             match value {
                 Some(value) => headers.set(name.header()?, &header_value(value)?),
                 None => headers.remove(name.header()?),
