@@ -45,13 +45,12 @@ impl Edits {
         self.edits.len()
     }
 
+    pub(crate) fn get(&self, index: usize) -> Option<Edit<'_>> {
+        let (kind, name, value) = self.edits.get(index)?;
+        Some(Edit { kind: *kind, name: self.text.get(name.clone())?, value: self.values.get(value.clone())? })
+    }
+
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Edit<'_>> + Clone {
-        self.edits.iter().filter_map(|(kind, name, value)| {
-            Some(Edit {
-                kind: *kind,
-                name: self.text.get(name.clone())?,
-                value: self.values.get(value.clone())?,
-            })
-        })
+        (0..self.edits.len()).filter_map(move |index| self.get(index))
     }
 }

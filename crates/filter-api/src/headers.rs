@@ -4,6 +4,10 @@ use tidegate_config::{HeaderName, HeaderValue};
 
 use crate::edits::{Edit, EditKind, Edits};
 
+mod walk;
+
+pub use walk::{Pairs, Values};
+
 /// A header map as the host serialises it (proxy-wasm ABI 0.2.1): the number of pairs, then each pair's two lengths
 /// (all 32-bit little-endian), then each pair's name and value with a NUL behind either.
 ///
@@ -56,22 +60,9 @@ impl HeaderBlock {
     }
 
     /// All pairs in the order of the wire, pseudo-headers among them. Names are in lower case.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
-        let count = self.count();
-        let (lengths, data) = self.0.split_at_checked(WORD + count * 2 * WORD).unwrap_or_default();
-        let lengths = lengths.get(WORD..).unwrap_or_default();
-        let mut rest = data;
-        lengths.as_chunks::<WORD>().0.as_chunks::<2>().0.iter().map_while(move |[name, value]| {
-            let (name, after) = rest.split_at_checked(length(*name))?;
-            let (value, after) = after.get(1..)?.split_at_checked(length(*value))?;
-            rest = after.get(1..)?;
-            Some((name, value))
-        })
-    }
-
-    /// The values of all pairs under `name`.
-    fn values<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s [u8]> + Clone {
-        self.iter().filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
+    #[must_use]
+    pub fn iter(&self) -> Pairs<'_> {
+        Pairs::new(&self.0, self.count())
     }
 
     fn count(&self) -> usize {
@@ -118,14 +109,9 @@ impl Headers {
     }
 
     /// Every value of `name` (in lower case), in order.
-    pub fn values<'s>(&'s self, name: &str) -> impl Iterator<Item = &'s [u8]> + Clone {
-        // What counts is the last edit that replaced or removed all values, and what was appended since.
-        let of_name = self.edits.iter().filter(move |edit| edit.name == name);
-        let base = of_name.clone().enumerate().filter(|(_, edit)| edit.kind != EditKind::Append).last();
-        let base = base.map(|(index, _)| index);
-        let received = base.is_none().then(|| self.block.values(name)).into_iter().flatten();
-        let edited = of_name.skip(base.unwrap_or(0)).filter(|edit| edit.kind != EditKind::Remove);
-        received.chain(edited.map(|edit| edit.value))
+    #[must_use]
+    pub fn values<'s, 'n>(&'s self, name: &'n str) -> Values<'s, 'n> {
+        Values::new(&self.block, &self.edits, name)
     }
 
     /// The first value of `name`. Only for headers that can stand once (`:path`): of others a second value would
@@ -136,21 +122,28 @@ impl Headers {
     }
 
     /// All headers as the host gave them, without edits.
-    pub fn received(&self) -> impl Iterator<Item = (&[u8], &[u8])> + Clone {
+    #[must_use]
+    pub fn received(&self) -> Pairs<'_> {
         self.block.iter()
     }
 
-    /// All headers, pseudo-headers among them, as the next hop will see them.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let replaces =
-            |edit: &Edit<'_>, name: &[u8]| edit.kind != EditKind::Append && edit.name.as_bytes() == name;
-        let received =
-            self.block.iter().filter(move |(name, _)| !self.edits.iter().any(|edit| replaces(&edit, name)));
-        let edited = self.edits.iter().enumerate().filter(move |(index, edit)| {
-            let mut later = self.edits.iter().skip(index + 1);
-            edit.kind != EditKind::Remove && !later.any(|later| replaces(&later, edit.name.as_bytes()))
-        });
-        received.chain(edited.map(|(_, edit)| (edit.name.as_bytes(), edit.value)))
+    /// Visits all headers, pseudo-headers among them, as the next hop will see them.
+    pub fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        let replaced = |name: &[u8], from: usize| {
+            let mut edits = (from..self.edits.len()).filter_map(|index| self.edits.get(index));
+            edits.any(|edit| edit.kind != EditKind::Append && edit.name.as_bytes() == name)
+        };
+        for (name, value) in self.block.iter() {
+            if !replaced(name, 0) {
+                visit(name, value);
+            }
+        }
+        for index in 0..self.edits.len() {
+            let Some(edit) = self.edits.get(index) else { break };
+            if edit.kind != EditKind::Remove && !replaced(edit.name.as_bytes(), index + 1) {
+                visit(edit.name.as_bytes(), edit.value);
+            }
+        }
     }
 
     /// Puts `value` in the place of all values of `name`. Does nothing if it is the only value already.

@@ -24,5 +24,5 @@ pub use flow::{
     BodyPiece, CallToken, Callout, CalloutFailure, CalloutResponse, CalloutResult, Flow, GrpcCall,
     GrpcStatus, HttpCall, LocalReply,
 };
-pub use headers::{HeaderBlock, Headers, MalformedHeaders};
+pub use headers::{HeaderBlock, Headers, MalformedHeaders, Pairs, Values};
 pub use host::{Cas, Clock, Host, HostError, MetricId, MetricKind, Property, SharedValue, Timestamp};
