@@ -183,15 +183,9 @@ impl Headers {
         }
     }
 
-    /// Removes headers that many backends take for `name`: CGI, WSGI and PHP make one variable of `x-user` and `x_user`.
+    /// Removes headers that many backends take for `name`: [`is_spelling_of`].
     pub fn remove_twins(&mut self, name: &HeaderName) {
-        let name = name.as_str();
-        let dashed = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
-        let is_twin = |found: &[u8]| {
-            found.len() == name.len()
-                && found != name.as_bytes()
-                && found.iter().map(dashed).eq(name.as_bytes().iter().map(dashed))
-        };
+        let is_twin = |found: &[u8]| found != name.as_str().as_bytes() && is_spelling_of(found, name);
         // Names of received headers are tokens, hence text.
         let twins = self.block.iter().filter(|(found, _)| is_twin(found));
         let twins: Vec<String> =
@@ -206,6 +200,15 @@ impl Headers {
         let told = std::mem::replace(&mut self.performed, self.edits.len());
         self.edits.iter().skip(told)
     }
+}
+
+/// Whether many backends take a header called `found` for `name`: CGI, WSGI and PHP make one variable of `x-user` and
+/// `x_user`.
+#[must_use]
+pub fn is_spelling_of(found: &[u8], name: &HeaderName) -> bool {
+    let dashed = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
+    let name = name.as_str().as_bytes();
+    found.len() == name.len() && found.iter().map(dashed).eq(name.iter().map(dashed))
 }
 
 #[cfg(test)]

@@ -24,5 +24,5 @@ pub use flow::{
     BodyPiece, CallToken, Callout, CalloutFailure, CalloutResponse, CalloutResult, Flow, GrpcCall,
     GrpcStatus, HttpCall, LocalReply,
 };
-pub use headers::{HeaderBlock, Headers, MalformedHeaders, Pairs, Values};
+pub use headers::{HeaderBlock, Headers, MalformedHeaders, Pairs, Values, is_spelling_of};
 pub use host::{Cas, Clock, Host, HostError, MetricId, MetricKind, Property, SharedValue, Timestamp};

@@ -134,6 +134,11 @@ impl Decode for ForwardedClaim {
 }
 
 impl Rule {
+    /// Whether the path has a say in what the rule does.
+    pub(crate) fn names_paths(&self) -> bool {
+        self.conditions.name_paths() || self.entitlement.names_paths()
+    }
+
     fn decode(cursor: Cursor<'_>, providers: &[&str]) -> Option<Self> {
         let mut object = cursor.object()?;
         let name = object.required("name");

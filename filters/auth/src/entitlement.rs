@@ -44,6 +44,11 @@ impl Entitlement {
         self.principals.is_empty() && self.claims.is_empty()
     }
 
+    /// Whether a claim is compared with a part of the path.
+    pub(crate) fn names_paths(&self) -> bool {
+        self.claims.iter().any(|check| matches!(check, ClaimCheck::Equals { other: Other::Path(_), .. }))
+    }
+
     /// Whether the identity has the name and the claims. One without name or claims has none that could match.
     pub(crate) fn holds(&self, identity: &Identity, facts: &Facts<'_>) -> bool {
         let name = identity.principal.as_ref().map(|name| name.as_bytes());

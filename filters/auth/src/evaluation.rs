@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use tidegate_config::HeaderValue;
-use tidegate_filter_api::{Exchange, Flow, Host, Timestamp};
+use tidegate_filter_api::{Exchange, Flow, Host, Timestamp, is_spelling_of};
 use tidegate_matchers::Facts;
 
 use crate::bounded::Digest;
@@ -110,10 +110,13 @@ impl<'a, 'f> Evaluation<'a, 'f> {
         Ok(Judged { shadows, outcome: Some(self.rule(rule, stream)?) })
     }
 
-    /// Whether a rule that denies some denies this one.
+    /// Whether a rule that denies some denies this one: also by a name that is not the first of several.
     pub(crate) fn denies(&self, rule: &Rule, identity: Option<&Identity>) -> bool {
-        identity
-            .is_some_and(|identity| self.facts.iter().any(|facts| rule.entitlement.holds(identity, facts)))
+        identity.is_some_and(|identity| {
+            std::iter::once(identity)
+                .chain(identity.parts.iter().map(AsRef::as_ref))
+                .any(|identity| self.facts.iter().any(|facts| rule.entitlement.holds(identity, facts)))
+        })
     }
 
     fn rule(&mut self, rule: &Rule, stream: &mut Stream) -> Result<Outcome, Flow> {
@@ -206,6 +209,11 @@ impl<'a, 'f> Evaluation<'a, 'f> {
                 principal: several.iter().find_map(|identity| identity.principal.clone()),
                 claims: several.iter().find_map(|identity| identity.claims.clone()),
                 headers: several.iter().flat_map(|identity| identity.headers.clone()).collect(),
+                parts: several
+                    .iter()
+                    .flat_map(|identity| std::iter::once(identity).chain(&identity.parts))
+                    .map(Rc::clone)
+                    .collect(),
             })),
         })
     }
@@ -248,8 +256,15 @@ impl<'a, 'f> Evaluation<'a, 'f> {
                     return Err(flow);
                 }
             },
+            // The service would look at one reading of the path, and the upstream may serve another.
+            Method::External(_) if self.facts.len() > 1 => Verdict::Refused("the path is ambiguous"),
             Method::External(external) => {
-                match external.ask(exchange, host, self.auth.client_address, self.now()) {
+                let believed = |name: &[u8]| {
+                    !self.auth.forwarding.reserved().iter().any(|header| is_spelling_of(name, header))
+                        && self.auth.providers.iter().all(|it| it.believes(name, exchange, host))
+                };
+                let now = self.now();
+                match external.ask(exchange, host, self.auth.client_address, &believed, now) {
                     Ok(verdict) => verdict,
                     Err(asked) => {
                         stream.asked = Some((index, asked.digest));

@@ -106,15 +106,17 @@ impl External {
         }
     }
 
-    /// What is remembered of such a request, or the call that finds out.
+    /// What is remembered of such a request, or the call that finds out. It is told nothing of headers that are not
+    /// `believed`: who is called so by the client alone.
     pub(crate) fn ask(
         &self,
         exchange: &Exchange,
         host: &dyn Host,
         addresses: ClientAddress,
+        believed: &dyn Fn(&[u8]) -> bool,
         now: Timestamp,
     ) -> Result<Verdict, Box<Asked>> {
-        let question = self.question(exchange, host, addresses);
+        let question = self.question(exchange, host, addresses, believed);
         let digest = self.remembered.as_ref().and_then(|remembered| {
             remembered.digester.borrow().as_ref().map(|digester| digester.digest(question.parts()))
         });
@@ -163,6 +165,7 @@ impl External {
             principal,
             claims: None,
             headers: chosen(headers, &self.upstream_headers),
+            parts: Vec::new(),
         }))
     }
 
@@ -171,6 +174,7 @@ impl External {
         exchange: &'e Exchange,
         host: &dyn Host,
         addresses: ClientAddress,
+        believed: &dyn Fn(&[u8]) -> bool,
     ) -> Question<'e> {
         let told = |name: &[u8]| {
             let is = |other: &str| other.as_bytes() == name;
@@ -179,7 +183,8 @@ impl External {
                 None => self.remembered.is_none() || !PER_REQUEST.iter().any(|header| is(header)),
             }
         };
-        let headers = exchange.request().received().filter(|(name, _)| !name.starts_with(b":") && told(name));
+        let told = |name: &[u8]| !name.starts_with(b":") && told(name) && believed(name);
+        let headers = exchange.request().received().filter(|(name, _)| told(name));
         Question {
             method: exchange.method(),
             path: exchange.path(),

@@ -24,11 +24,11 @@ pub struct Auth {
     pub(crate) client_address: ClientAddress,
     selector: Box<Selector>,
     default_allow: bool,
-    forwarding: Forwarding,
+    pub(crate) forwarding: Forwarding,
     ambiguous_paths: AmbiguousPaths,
     publish_decisions: bool,
-    /// Whether any rule speaks of paths: only then can an ambiguous one get round it.
-    rules_name_paths: bool,
+    /// Whether anything here depends on the path, a rule or a decision service: only then can an ambiguous one get round it.
+    looks_at_paths: bool,
     /// Whether any provider has signatures over bodies.
     signs_bodies: bool,
     /// Whether any rule speaks of the client's address: where that cannot be told, no rule can be trusted to have looked.
@@ -77,7 +77,8 @@ impl Filter for Auth {
             signs_bodies: config.providers.iter().any(
                 |provider| matches!(&provider.method, Method::SignedRequest(signed) if signed.covers_body()),
             ),
-            rules_name_paths: config.rules.iter().any(|rule| rule.conditions.name_paths()),
+            looks_at_paths: config.rules.iter().any(Rule::names_paths)
+                || config.providers.iter().any(|provider| matches!(provider.method, Method::External(_))),
             rules_name_sources: config.rules.iter().any(|rule| rule.conditions.name_sources()),
             unknown_source: define("unknown_source"),
             counted_rules: config.rules.iter().map(counted).collect(),
@@ -168,13 +169,12 @@ impl Auth {
 
     /// Decides, or says what has to be waited for. A body can only be asked for at the `beginning`.
     fn decide(&self, stream: &mut Stream, exchange: &mut Exchange, host: &dyn Host, beginning: bool) -> Flow {
-        let ambiguous =
-            self.rules_name_paths && (exchange.path().is_empty() || is_ambiguous(exchange.path()));
+        // What does not begin with a slash is no path at all: what a server makes of it nobody can tell.
+        let is_path = exchange.path().starts_with(b"/");
+        let ambiguous = self.looks_at_paths && (!is_path || is_ambiguous(exchange.path()));
         let view = match self.ambiguous_paths {
             _ if !ambiguous => Some(View::plain(exchange, host, self.client_address)),
-            AmbiguousPaths::Worst if !exchange.path().is_empty() => {
-                View::ambiguous(exchange, host, self.client_address)
-            }
+            AmbiguousPaths::Worst if is_path => View::ambiguous(exchange, host, self.client_address),
             _ => None,
         };
         let Some(view) = view else {

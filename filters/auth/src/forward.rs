@@ -33,6 +33,11 @@ impl Forwarding {
         Self { forward, reserved }
     }
 
+    /// Headers that say something only where this filter wrote them.
+    pub(crate) fn reserved(&self) -> &[HeaderName] {
+        &self.reserved
+    }
+
     /// Lets a request pass with its identity, whatever the client wrote in those places.
     pub(crate) fn pass(
         &self,
@@ -85,8 +90,7 @@ impl Forwarding {
     fn value<'i>(&self, header: &HeaderName, identity: &'i Identity) -> Option<Cow<'i, HeaderValue>> {
         if self.forward.principal_header.as_ref() == Some(header) {
             let principal = identity.principal.as_ref()?;
-            let plain = principal.as_bytes().iter().all(is_plain);
-            return if plain {
+            return if is_plain(principal.as_bytes()) {
                 Some(Cow::Borrowed(principal))
             } else {
                 encoded(principal.as_bytes()).map(Cow::Owned)
@@ -119,19 +123,27 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// Whether a byte stands for itself in a header.
-fn is_plain(byte: &u8) -> bool {
+fn is_printable(byte: &u8) -> bool {
     matches!(byte, b' '..=b'~') && *byte != b'%'
 }
 
-/// Printable ASCII as it is, any other byte and `%` as `%XX` (RFC 3986 section 2.1): nothing can end a header or be taken
-/// for two values, and what was meant can be told.
+/// Whether a text stands for itself in a header.
+fn is_plain(text: &[u8]) -> bool {
+    let at_an_end = |byte: Option<&u8>| byte == Some(&b' ');
+    text.iter().all(is_printable) && !at_an_end(text.first()) && !at_an_end(text.last())
+}
+
+/// Printable ASCII as it is, any other byte, `%`, and blanks at either end as `%XX` (RFC 3986 section 2.1): nothing can end a
+/// header, what was meant can be told, and of `admin` and `admin ` no server on the way makes one name (RFC 9110 section 5.5
+/// has blanks around a value removed).
 fn encoded(bytes: &[u8]) -> Option<HeaderValue> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
     let mut text = Vec::with_capacity(bytes.len());
-    for byte in bytes {
-        if is_plain(byte) {
+    let last = bytes.len().saturating_sub(1);
+    for (index, byte) in bytes.iter().enumerate() {
+        let outermost = index == 0 || index == last;
+        if is_printable(byte) && !(outermost && *byte == b' ') {
             text.push(*byte);
         } else {
             text.extend([b'%', digit(byte >> 4), digit(byte & 0xf)]);
@@ -152,6 +164,9 @@ mod tests {
             ("a\r\nx-admin: 1", "a%0D%0Ax-admin: 1"),
             ("\u{e4}%", "%C3%A4%25"),
             ("\0", "%00"),
+            (" ann ", "%20ann%20"),
+            ("   ", "%20 %20"),
+            ("", ""),
         ] {
             assert_eq!(encoded(text.as_bytes()).unwrap().as_bytes(), expected.as_bytes(), "{text:?}");
         }

@@ -14,6 +14,8 @@ pub(crate) struct Identity {
     pub(crate) claims: Option<Known>,
     /// What the decision service adds for the upstream.
     pub(crate) headers: Vec<(tidegate_config::HeaderName, HeaderValue)>,
+    /// Where several were asked for: each of them. Whoever is denied as one of them is denied as all.
+    pub(crate) parts: Vec<Rc<Identity>>,
 }
 
 /// Claims, and the JSON that they go on in as filter state.

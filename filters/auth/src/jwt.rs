@@ -174,7 +174,7 @@ impl Jwt {
             Some(_) => return Err(Fault::ClaimType),
         };
         let known = Known { claims: Rc::new(Claims::new(claims)), json: token.payload().into() };
-        let identity = Identity { principal, claims: Some(known), headers: Vec::new() };
+        let identity = Identity { principal, claims: Some(known), ..Identity::default() };
         Ok(Verified { identity: Rc::new(identity), lifetime, key: key.identity() })
     }
 }

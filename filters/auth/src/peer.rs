@@ -6,7 +6,7 @@ mod xfcc;
 use std::rc::Rc;
 
 use tidegate_config::{Cidr, Cursor, Decode, HeaderName, HeaderValue};
-use tidegate_filter_api::{Exchange, Host, Property};
+use tidegate_filter_api::{Exchange, Host, Property, is_spelling_of};
 use tidegate_matchers::{ClientAddress, TextMatch};
 
 use crate::identity::{Identity, Verdict};
@@ -40,7 +40,7 @@ impl Peer {
                 // A proxy's own certificate says nothing of whom it forwards.
                 return match values.as_slice() {
                     [] => Verdict::Missing,
-                    values => self.forwarded(trusted, values),
+                    values => self.forwarded(trusted, values, peer.as_deref()),
                 };
             }
         }
@@ -63,14 +63,27 @@ impl Peer {
             .map(|trusted| &trusted.header)
     }
 
+    /// Whether a header of this name is none that names a workload, or comes from a peer that is trusted to.
+    pub(crate) fn believes(&self, name: &[u8], exchange: &Exchange, host: &dyn Host) -> bool {
+        self.headers().filter(|trusted| is_spelling_of(name, &trusted.header)).all(|trusted| {
+            name == trusted.header.as_str().as_bytes()
+                && trusted.trusts(peer_uri(host).as_deref(), exchange, host)
+        })
+    }
+
+    /// The headers that may name a workload.
+    pub(crate) fn header_names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.headers().map(|trusted| &trusted.header)
+    }
+
     fn headers(&self) -> impl Iterator<Item = &Trusted> {
         self.xfcc.iter().chain(&self.l5d)
     }
 
-    fn forwarded(&self, trusted: &Trusted, values: &[&[u8]]) -> Verdict {
+    fn forwarded(&self, trusted: &Trusted, values: &[&[u8]], peer: Option<&[u8]>) -> Verdict {
         let is_xfcc = self.xfcc.as_ref().is_some_and(|xfcc| xfcc.header == trusted.header);
         if is_xfcc {
-            return match xfcc::last_uri(values) {
+            return match xfcc::forwarded_uri(values, peer) {
                 Ok(Some(uri)) => self.known(&uri),
                 Ok(None) => Verdict::Missing,
                 Err(xfcc::Malformed) => Verdict::Refused("x-forwarded-client-cert is malformed"),

@@ -114,12 +114,22 @@ impl Provider {
         }
     }
 
-    /// Takes headers away that name a workload and come from a peer that is not trusted to.
+    /// Takes headers away that name a workload and come from a peer that is not trusted to; from one that is, what it would
+    /// never write: other spellings of them.
     pub(crate) fn remove_untrusted(&self, exchange: &mut Exchange, host: &dyn Host) {
         if let Method::Peer(peer) = &self.method {
             let headers: Vec<HeaderName> = peer.untrusted(exchange, host).cloned().collect();
             let request: &mut Headers = exchange.request_mut();
             headers.iter().for_each(|header| request.remove(header));
+            peer.header_names().for_each(|header| request.remove_twins(header));
+        }
+    }
+
+    /// Whether the request's header of this name may be believed, as far as this provider can tell.
+    pub(crate) fn believes(&self, name: &[u8], exchange: &Exchange, host: &dyn Host) -> bool {
+        match &self.method {
+            Method::Peer(peer) => peer.believes(name, exchange, host),
+            _ => true,
         }
     }
 }

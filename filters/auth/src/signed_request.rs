@@ -197,6 +197,7 @@ impl SignedRequests {
             cursor.word(&[("hex", Encoding::Hex), ("base64", Encoding::Base64)])
         });
         let prefix: Option<Option<String>> = object.optional("prefix");
+        let prefix_at = object.get("prefix");
         let timestamp = object.get("timestamp").map_or_else(
             || HeaderName::new("date").ok(),
             |cursor| {
@@ -223,8 +224,15 @@ impl SignedRequests {
             );
         }
         let mut from = from?;
-        if let (Place::Header { prefix: slot, .. }, Some(prefix)) = (&mut from, prefix?) {
-            *slot = Some(prefix);
+        if let (Some(cursor), Some(text)) = (prefix_at, prefix?) {
+            match &mut from {
+                _ if text.is_empty() => return cursor.expected("a text of at least one character"),
+                Place::Header { prefix: slot @ None, .. } => *slot = Some(text),
+                Place::Header { .. } => {
+                    return cursor.expected_found("one prefix, here or in \"from\"", "two");
+                }
+                _ => return cursor.expected_found("it beside a header only", "another place in \"from\""),
+            }
         }
         let identity = Identity::named(HeaderValue::from(id.as_ref().or(name)?));
         Some(Self {

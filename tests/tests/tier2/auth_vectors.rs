@@ -88,6 +88,15 @@ fn hold(cases: impl Iterator<Item = Case>, hosted: bool) -> Result<(), Failed> {
     Err(format!("{} of {count} ({asked} asked of the host):\n{}", wrong.len(), wrong.join("\n")).into())
 }
 
+/// What is to be said of the tokens in the RFCs: those that the host's cryptography is for it must take itself.
+fn expected(name: &str) -> Option<&'static str> {
+    match name {
+        "RFC 7515 A.2, RS256" | "RFC 7515 A.3, ES256" => Some("true true"),
+        "RFC 7515 A.1, HS256" | "RFC 8037 A.4, Ed25519" | "RFC 7797 4.1, b64 as usual" => Some("- true"),
+        _ => None,
+    }
+}
+
 /// Tokens as a whole: the host's cryptography and ours accept the same.
 fn tokens() -> Result<(), Failed> {
     let mut site = Site::start()?;
@@ -111,7 +120,10 @@ fn tokens() -> Result<(), Failed> {
                 token.signed(),
                 token.signature(),
             )?;
-            if matches!(seen.as_str(), "true false" | "false true" | "malformed") {
+            let expected = expected(&case.name);
+            if matches!(seen.as_str(), "true false" | "false true" | "malformed")
+                || expected.is_some_and(|expected| seen != expected)
+            {
                 wrong.push(format!("{}: {seen}", case.name));
             }
         }

@@ -31,7 +31,10 @@ impl Http {
         .collect();
         for (name, value) in &question.headers {
             let Ok(name) = std::str::from_utf8(name) else { continue };
-            if !OF_THE_CONNECTION.contains(&name) && name != "x-forwarded-host" && name != "x-forwarded-for" {
+            // Envoy obeys `x-envoy-upstream-rq-timeout-ms` and its like on calls of its own too: a client would choose how
+            // long the service may take.
+            let of_the_call = OF_THE_CONNECTION.contains(&name) || name.starts_with("x-envoy-");
+            if !of_the_call && name != "x-forwarded-host" && name != "x-forwarded-for" {
                 headers.push((name.to_owned(), value.to_vec()));
             }
         }

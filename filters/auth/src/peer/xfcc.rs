@@ -5,15 +5,25 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// The URI in the last element: what the nearest proxy saw itself. Elements before it are what others claimed.
-pub(super) fn last_uri(values: &[&[u8]]) -> Result<Option<Vec<u8>>, Malformed> {
-    let mut last = None;
+/// Whom the proxy that is our `peer` forwards: the URI in the last element, which that proxy added itself. Elements before
+/// it are what others claimed.
+///
+/// An Envoy that appends (`APPEND_FORWARD`, as beside every workload of Istio's) has put one more behind it before any filter
+/// sees the header: the peer's own. It says nothing of whom the peer forwards, so the one before it counts.
+pub(super) fn forwarded_uri(values: &[&[u8]], peer: Option<&[u8]>) -> Result<Option<Vec<u8>>, Malformed> {
+    let mut elements = Vec::new();
     for value in values {
-        for element in split(value, b',')? {
-            last = Some(element);
-        }
+        elements.extend(split(value, b',')?);
     }
-    let Some(element) = last else { return Err(Malformed) };
+    let last = uri(elements.pop().ok_or(Malformed)?)?;
+    if last.is_none() || last.as_deref() != peer {
+        return Ok(last);
+    }
+    elements.pop().map_or(Ok(None), uri)
+}
+
+/// The URI in one element.
+fn uri(element: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
     let mut uri = None;
     for pair in split(element, b';')? {
         let equals = pair.iter().position(|byte| *byte == b'=').ok_or(Malformed)?;
@@ -74,7 +84,8 @@ mod tests {
 
     fn uri(values: &[&str]) -> Result<Option<String>, Malformed> {
         let values: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
-        last_uri(&values).map(|uri| uri.map(|uri| String::from_utf8(uri).unwrap()))
+        forwarded_uri(&values, Some(b"spiffe://d/gateway"))
+            .map(|uri| uri.map(|uri| String::from_utf8(uri).unwrap()))
     }
 
     #[test]
@@ -86,6 +97,11 @@ mod tests {
             (&["Subject=\"CN=a,URI=spiffe://d/forged;x\\\"\";uri=\"spiffe://d/w\""], Some("spiffe://d/w")),
             (&["URI=spiffe://d/forged,By=x;Hash=ab"], None),
             (&["URI="], None),
+            // What this Envoy added of the gateway itself.
+            (&["By=x;URI=spiffe://d/w,By=y;URI=spiffe://d/gateway"], Some("spiffe://d/w")),
+            (&["By=x;URI=spiffe://d/w", "By=y;URI=spiffe://d/gateway"], Some("spiffe://d/w")),
+            (&["By=x;Hash=ab,By=y;URI=spiffe://d/gateway"], None),
+            (&["By=y;URI=spiffe://d/gateway"], None),
         ] {
             assert_eq!(uri(values), Ok(expected.map(str::to_owned)), "{values:?}");
         }

@@ -104,6 +104,9 @@ fn without_a_path() -> Result<(), Failed> {
         "GET  HTTP/1.1\r\nhost: a\r\n\r\n",
         "GET http://a/admin HTTP/1.1\r\nhost: a\r\n\r\n",
         "GET http://a/public/../secret HTTP/1.1\r\nhost: a\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET admin HTTP/1.1\r\nhost: a\r\n\r\n",
+        "GET ?x HTTP/1.1\r\nhost: a\r\n\r\n",
     ] {
         let reply = Connection::open(site.envoy.address())?.exchange(text.as_bytes())?;
         if reply.status == 200 {

@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Trial::test("auth::peers::a_workload_is_who_its_certificate_says", certificates),
         Trial::test("auth::peers::a_trusted_gateway_speaks_for_others", gateway),
+        Trial::test("auth::peers::a_gateway_is_nobody_where_envoy_appends_it", appending),
     ]
 }
 
@@ -30,7 +31,7 @@ fn authority() -> Value {
 }
 
 /// auth behind TLS; clients may present a certificate.
-fn site() -> Result<Site, Failed> {
+fn site(appends: bool) -> Result<Site, Failed> {
     let trusted = json!({"trusted": {"identities": [{"exact": GATEWAY}]}});
     let mesh = json!({"mtls": {"trust_domain": "cluster.local", "xfcc": trusted, "l5d_client_id": trusted}});
     let auth = json!({
@@ -41,6 +42,11 @@ fn site() -> Result<Site, Failed> {
         "forward": {"principal_header": "x-auth-subject"},
     });
     Site::start_with(&[("auth", &auth)], &[], 1, |bootstrap| {
+        let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+        if let (true, Some(manager)) = (appends, bootstrap.pointer_mut(manager)) {
+            manager["forward_client_cert_details"] = json!("APPEND_FORWARD");
+            manager["set_current_client_cert_details"] = json!({"uri": true});
+        }
         bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["transport_socket"] = json!({
             "name": "tls",
             "typed_config": {
@@ -79,7 +85,7 @@ fn client(site: SocketAddr, name: Option<&str>) -> Result<Envoy, Failed> {
 }
 
 fn certificates() -> Result<(), Failed> {
-    let site = site()?;
+    let site = site(false)?;
     let xfcc = format!("URI={WEB}");
     for (name, all, web, subject) in [
         (Some("web"), 200, 200, Some(WEB)),
@@ -106,13 +112,18 @@ fn certificates() -> Result<(), Failed> {
             continue;
         }
         // What it claims to forward changes nothing, and does not arrive.
-        let claimed = [("x-forwarded-client-cert", xfcc.as_str()), ("l5d-client-id", "web.cluster.local")];
+        let claimed = [
+            ("x-forwarded-client-cert", xfcc.as_str()),
+            ("x_forwarded_client_cert", xfcc.as_str()),
+            ("l5d-client-id", "web.cluster.local"),
+            ("l5d_client_id", "web.cluster.local"),
+        ];
         let claiming = send(front.address(), "/", &claimed)?;
         let open = send(front.address(), "/open", &claimed)?;
-        let arrived = ["x-forwarded-client-cert", "l5d-client-id"].map(|header| open.upstream_header(header));
+        let arrived = claimed.map(|(header, _)| open.upstream_header(header));
         if claiming.status != all
             || claiming.upstream_header("x-auth-subject") != seen.2
-            || arrived != [None, None]
+            || arrived != [const { None }; 4]
         {
             return Err(format!("{name:?}, claiming: seen {} {arrived:?}", claiming.status).into());
         }
@@ -121,7 +132,7 @@ fn certificates() -> Result<(), Failed> {
 }
 
 fn gateway() -> Result<(), Failed> {
-    let site = site()?;
+    let site = site(false)?;
     let front = client(site.envoy.address(), Some("gateway"))?;
     let xfcc = |value: &str| {
         send(front.address(), "/web", &[("x-forwarded-client-cert", value)]).map(|it| it.status)
@@ -137,6 +148,31 @@ fn gateway() -> Result<(), Failed> {
         let seen = xfcc(&value)?;
         if seen != expected {
             return Err(format!("{value}: expected {expected}, seen {seen}\n{}", site.envoy.log()).into());
+        }
+    }
+    Ok(())
+}
+
+/// As beside every workload of Istio's: Envoy itself adds an element for the peer before auth looks.
+fn appending() -> Result<(), Failed> {
+    let site = site(true)?;
+    let front = client(site.envoy.address(), Some("gateway"))?;
+    let forwards = |headers: &[(&str, &str)]| {
+        send(front.address(), "/", headers).map(|it| (it.status, it.upstream_header("x-auth-subject")))
+    };
+    let of_web = format!("By={GATEWAY};Hash=ab;URI={WEB}");
+    let of_nobody = format!("By={GATEWAY};Hash=ab");
+    let header = "x-forwarded-client-cert";
+    for (headers, expected) in [
+        (&[][..], (403, None)),
+        (&[(header, of_nobody.as_str())], (403, None)),
+        (&[(header, of_web.as_str())], (200, Some(WEB.to_owned()))),
+    ] {
+        let seen = forwards(headers)?;
+        if seen != expected {
+            return Err(
+                format!("{headers:?}: expected {expected:?}, seen {seen:?}\n{}", site.envoy.log()).into()
+            );
         }
     }
     Ok(())

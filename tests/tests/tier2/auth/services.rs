@@ -13,6 +13,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("auth::services::http_without_an_answer", || without_an_answer("http")),
         Trial::test("auth::services::grpc_without_an_answer", || without_an_answer("grpc")),
         Trial::test("auth::services::http_decides_and_names_the_caller", http_decides),
+        Trial::test("auth::services::a_client_does_not_choose_how_long_it_may_take", no_shorter),
+        Trial::test("auth::services::it_is_asked_below_its_prefix_and_told_no_made_up_names", asked_plainly),
         Trial::test("auth::services::no_answer_is_given_to_another_request", remembered),
     ]
 }
@@ -135,4 +137,45 @@ fn remembered() -> Result<(), Failed> {
     site.expect("a failure is not", 503, "/c", &[])?;
     service.set(Answer::of("200 OK", ""));
     site.expect("a failure was not", 200, "/c", &[])
+}
+
+/// Envoy obeys `x-envoy-upstream-rq-timeout-ms` on calls of its own too: with `on_error: allow` that would open everything.
+fn no_shorter() -> Result<(), Failed> {
+    let service = Server::start(Answer::Gate)?;
+    let http = json!({"http": {"cluster": "policy", "timeout": "10s"}, "on_error": "allow"});
+    let site = Site::start(&auth(&http, &json!({})), &[service.cluster("policy")], 1)?;
+    let address = site.envoy.address();
+    let hasty = ["x-envoy-upstream-rq-timeout-ms", "x-envoy-upstream-rq-per-try-timeout-ms"];
+    let waiting = std::thread::spawn(move || {
+        super::site::send(address, "/", &hasty.map(|name| (name, "1"))).map(|it| it.status).map_err(|_| ())
+    });
+    super::site::eventually("the service is asked", || Ok(service.requests() > 0))?;
+    std::thread::sleep(Duration::from_millis(300));
+    service.set(Answer::of("403 Forbidden", ""));
+    match waiting.join().map_err(|_| "the request's thread panicked")? {
+        Ok(403) => Ok(()),
+        other => Err(format!("expected the service's refusal, seen {other:?}").into()),
+    }
+}
+
+fn asked_plainly() -> Result<(), Failed> {
+    let service = Server::start(Answer::of("200 OK", ""))?;
+    let http =
+        json!({"http": {"cluster": "policy", "path_prefix": "/decisions"}, "upstream_headers": ["x-tier"]});
+    let site = Site::start(&auth(&http, &json!({})), &[service.cluster("policy")], 1)?;
+    for path in ["/../health", "/..;/health", "/..%2fhealth", "//health", "/a/./b"] {
+        site.expect(path, 400, path, &[])?;
+    }
+    if service.requests() > 0 {
+        return Err(
+            format!("it was asked about a path that is read in several ways: {}", service.seen()).into()
+        );
+    }
+    let made_up = ["x-auth-subject", "x_auth_subject", "x-tier", "x_tier"].map(|name| (name, "made-up"));
+    site.expect("made up", 200, "/orders", &[made_up.as_slice(), &[("x-other", "told")]].concat())?;
+    let seen = service.seen();
+    if !seen.starts_with("GET /decisions/orders ") || seen.contains("made-up") || !seen.contains("told") {
+        return Err(seen.into());
+    }
+    Ok(())
 }

@@ -106,6 +106,7 @@ pub(super) struct Server {
     pub(super) address: SocketAddr,
     answer: Arc<(Mutex<Answer>, Condvar)>,
     requests: Arc<AtomicUsize>,
+    seen: Arc<Mutex<String>>,
 }
 
 impl Server {
@@ -115,6 +116,7 @@ impl Server {
             address: listener.local_addr()?,
             answer: Arc::new((Mutex::new(answer), Condvar::new())),
             requests: Arc::new(AtomicUsize::new(0)),
+            seen: Arc::default(),
         };
         let serving = server.clone();
         thread::spawn(move || {
@@ -128,7 +130,9 @@ impl Server {
 
     fn serve(&self, mut stream: TcpStream) {
         let mut buffer = [0; 16 * 1024];
-        let Ok(1..) = stream.read(&mut buffer) else { return };
+        let Ok(length @ 1..) = stream.read(&mut buffer) else { return };
+        let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = request;
         self.requests.fetch_add(1, Ordering::SeqCst);
         let (answer, changed) = &*self.answer;
         let mut answer = answer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,6 +161,11 @@ impl Server {
     /// How many requests have come.
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
+    }
+
+    /// The last request, as it came.
+    pub(super) fn seen(&self) -> String {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn cluster(&self, name: &str) -> Value {
