@@ -48,7 +48,7 @@ pub(crate) struct Dependency {
 }
 
 /// Names, of those in a package's `tests/`, that are for wasm32 as well.
-const WASM_TESTS: [&str; 2] = ["wasm", "scenarios"];
+const WASM_TESTS: [&str; 3] = ["wasm", "scenarios", "vectors"];
 
 #[derive(Debug, Clone, Deserialize)]
 struct Target {
