@@ -99,6 +99,12 @@ impl Conditions {
         self.parts().any(|part| !part.paths.is_empty())
     }
 
+    /// Whether any condition speaks of the host.
+    #[must_use]
+    pub fn name_hosts(&self) -> bool {
+        self.parts().any(|part| !part.hosts.is_empty())
+    }
+
     /// Whether any condition speaks of the client's address.
     #[must_use]
     pub fn name_sources(&self) -> bool {

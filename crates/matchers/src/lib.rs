@@ -27,6 +27,7 @@ pub use field::{
     Visit, cookie_pairs, cookie_values, each_cookie, each_header, each_query, form_decoded, query_pairs,
     query_values, request_header,
 };
+pub use host::is_plain_host;
 pub use index::{RuleIndex, Shadow};
 pub use path::{PathCaptures, is_ambiguous, normalise};
 pub use readings::readings;

@@ -6,7 +6,7 @@ use tidegate_filter_api::{
     BodyPiece, CallToken, Callbacks, CalloutResult, Exchange, Filter, Flow, Host, MetricId, MetricKind,
     Property,
 };
-use tidegate_matchers::{ClientAddress, is_ambiguous};
+use tidegate_matchers::{ClientAddress, is_ambiguous, is_plain_host};
 
 use crate::config::{Action, AmbiguousPaths, Config, Rule};
 use crate::evaluation::{Evaluation, Judged, Outcome, Refusal, Stream};
@@ -29,6 +29,8 @@ pub struct Auth {
     publish_decisions: bool,
     /// Whether anything here depends on the path, a rule or a decision service: only then can an ambiguous one get round it.
     looks_at_paths: bool,
+    /// The same of the host.
+    looks_at_hosts: bool,
     /// Whether any provider has signatures over bodies.
     signs_bodies: bool,
     /// Whether any rule speaks of the client's address: where that cannot be told, no rule can be trusted to have looked.
@@ -37,6 +39,7 @@ pub struct Auth {
     counted_rules: Vec<CountedRule>,
     counted_providers: Vec<Counters>,
     ambiguous: Option<MetricId>,
+    ambiguous_host: Option<MetricId>,
     default_allowed: Option<MetricId>,
     default_denied: Option<MetricId>,
     keys_fetched: Option<MetricId>,
@@ -73,12 +76,14 @@ impl Filter for Auth {
             }
         };
         config.providers.iter().for_each(|provider| provider.start(host));
+        let has_service =
+            config.providers.iter().any(|provider| matches!(provider.method, Method::External(_)));
         Self {
             signs_bodies: config.providers.iter().any(
                 |provider| matches!(&provider.method, Method::SignedRequest(signed) if signed.covers_body()),
             ),
-            looks_at_paths: config.rules.iter().any(Rule::names_paths)
-                || config.providers.iter().any(|provider| matches!(provider.method, Method::External(_))),
+            looks_at_paths: has_service || config.rules.iter().any(Rule::names_paths),
+            looks_at_hosts: has_service || config.rules.iter().any(|rule| rule.conditions.name_hosts()),
             rules_name_sources: config.rules.iter().any(|rule| rule.conditions.name_sources()),
             unknown_source: define("unknown_source"),
             counted_rules: config.rules.iter().map(counted).collect(),
@@ -96,6 +101,7 @@ impl Filter for Auth {
             ambiguous_paths: config.ambiguous_paths,
             publish_decisions: config.publish_decisions,
             ambiguous: define("ambiguous_path"),
+            ambiguous_host: define("ambiguous_host"),
             default_allowed: define("default_allowed"),
             default_denied: define("default_denied"),
             keys_fetched: define("keys_fetched"),
@@ -181,6 +187,10 @@ impl Auth {
             count(self.ambiguous, host);
             return Flow::Reply(reply::ambiguous_path(exchange));
         };
+        if self.looks_at_hosts && !is_plain_host(exchange.authority()) {
+            count(self.ambiguous_host, host);
+            return Flow::Reply(reply::ambiguous_host(exchange));
+        }
         if self.rules_name_sources && view.all().iter().any(|facts| facts.source().is_none()) {
             count(self.unknown_source, host);
             return self.refuse(None, &Refusal::Forbidden(Vec::new()), exchange, host);

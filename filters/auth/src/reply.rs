@@ -41,6 +41,13 @@ const AMBIGUOUS_PATH: Face = Face {
     details: "tidegate_ambiguous_path",
 };
 
+const AMBIGUOUS_HOST: Face = Face {
+    text: "the host is ambiguous",
+    problem: r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"the host is ambiguous"}"#,
+    details: "tidegate_ambiguous_host",
+    ..AMBIGUOUS_PATH
+};
+
 const UNDECIDED: Face = Face {
     status: 503,
     grpc: GrpcStatus::Unavailable,
@@ -87,6 +94,11 @@ pub(crate) fn forbidden(exchange: &Exchange, challenges: &[&HeaderValue]) -> Loc
 /// The path can be read in more than one way, so no rule can be sure to have looked at what will be served.
 pub(crate) fn ambiguous_path(exchange: &Exchange) -> LocalReply {
     AMBIGUOUS_PATH.reply(exchange, Vec::new())
+}
+
+/// The same of the host.
+pub(crate) fn ambiguous_host(exchange: &Exchange) -> LocalReply {
+    AMBIGUOUS_HOST.reply(exchange, Vec::new())
 }
 
 /// What is needed to decide does not answer.

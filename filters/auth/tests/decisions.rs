@@ -377,3 +377,21 @@ fn a_signatures_prefix_stands_once_and_beside_a_header() {
         assert_eq!(refused(from, prefix), [format!("providers.p.hmac.prefix: {expected}")]);
     }
 }
+
+#[test]
+fn a_host_that_is_written_as_no_host_is_passes_no_rule_on_hosts() {
+    let auth = worker::<Auth>(
+        r#"{"rules": [{"name": "admin", "match": {"hosts": ["admin.example"]}, "deny": true}], "default": "allow"}"#,
+    );
+    for (host, status) in [
+        ("shop.example:80", 200),
+        ("admin.example.", 403),
+        ("admin.example,shop.example", 400),
+        ("shop.example@admin.example", 400),
+        ("admin.example..", 400),
+        ("admin%2eexample", 400),
+    ] {
+        assert_eq!(auth.get("/", &[(":authority", host.as_bytes())]).status(), status, "{host}");
+    }
+    assert_eq!(auth.host().metric("tidegate.auth.ambiguous_host"), 4);
+}

@@ -160,9 +160,13 @@ impl<F: Filter> Worker<F> {
 
 fn pairs(method: &str, path: &str, headers: &[(&str, &[u8])]) -> Pairs {
     let _client = Uncounted::begin();
-    let mut pairs: Pairs = [(":method", method), (":path", path), (":authority", "shop.example.com")]
+    let usual = [(":method", method), (":path", path), (":authority", "shop.example.com")];
+    let given = |name: &str| headers.iter().any(|(other, _)| *other == name);
+    let mut pairs: Pairs = usual
+        .into_iter()
+        .filter(|(name, _)| !given(name))
         .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()))
-        .into();
+        .collect();
     pairs.extend(headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_vec())));
     pairs
 }

@@ -110,7 +110,16 @@ fn first_fetch_fails() -> Result<(), Failed> {
     let mut nowhere = remote(&json!({}));
     nowhere["providers"]["corp"]["jwt"]["jwks"]["cluster"] = json!("nowhere");
     let site = Site::start(&nowhere, &[], 1)?;
-    site.expect("an unknown cluster", 503, "/", &[("authorization", &good)])
+    site.expect("an unknown cluster", 503, "/", &[("authorization", &good)])?;
+    // A bad token beside one that cannot be checked is bad, in both orders, also where none would do.
+    nowhere["providers"]["corp"]["jwt"]["from"] = json!([{"header": "x-a"}, {"header": "x-b"}]);
+    nowhere["rules"][1]["require"] = json!({"provider": "corp", "allow_missing": true});
+    let site = Site::start(&nowhere, &[], 1)?;
+    let good = token(ONE, "one", "ann");
+    site.expect("no token", 200, "/", &[])?;
+    site.expect("a token", 503, "/", &[("x-a", &good)])?;
+    site.expect("a token and a bad one", 401, "/", &[("x-a", &good), ("x-b", "x.y.z")])?;
+    site.expect("a bad one and a token", 401, "/", &[("x-a", "x.y.z"), ("x-b", &good)])
 }
 
 fn server_lies() -> Result<(), Failed> {

@@ -10,6 +10,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Trial::test("auth::paths::whatever_envoy_normalises", whatever_envoy_normalises),
         Trial::test("auth::paths::a_request_without_a_path", without_a_path),
+        Trial::test("auth::paths::methods_and_hosts_in_every_spelling", methods_and_hosts),
         Trial::test("auth::paths::behind_a_filter_that_routes", behind_routing),
         Trial::test("auth::paths::addresses_by_trusted_hops", trusted_hops),
         Trial::test("auth::paths::what_auth_knows_later_filters_know", later_filters),
@@ -114,6 +115,48 @@ fn without_a_path() -> Result<(), Failed> {
         }
     }
     site.expect("the next request", 200, "/public", &[])
+}
+
+/// What a rule opens for one method and closes for one host, asked for in other words.
+fn methods_and_hosts() -> Result<(), Failed> {
+    let auth = json!({"rules": [
+        {"name": "host", "match": {"hosts": ["admin.example"]}, "deny": true},
+        {"name": "get", "match": {"methods": ["GET"]}, "allow": "anyone"}]});
+    let site = Site::start(&auth, &[], 1)?;
+    let ask = |text: &str| -> Result<u16, Failed> {
+        Ok(Connection::open(site.envoy.address())?.exchange(text.as_bytes())?.status)
+    };
+    for method in ["get", "GeT", "OPTIONS", "PROPFIND", "DELETE", "GETS"] {
+        let more = "host: shop.example\r\nx-http-method-override: GET\r\nx-method-override: GET";
+        if ask(&format!("{method} / HTTP/1.1\r\n{more}\r\n\r\n"))? == 200 {
+            return Err(format!("let through: {method}").into());
+        }
+    }
+    for host in [
+        "admin.example",
+        "ADMIN.Example",
+        "admin.example.",
+        "admin.example:443",
+        "admin.example.:80",
+        "admin.example:",
+        "shop.example@admin.example",
+        "a:b@admin.example:80",
+    ] {
+        if ask(&format!("GET / HTTP/1.1\r\nhost: {host}\r\n\r\n"))? == 200 {
+            return Err(format!("let through: {host}").into());
+        }
+    }
+    for text in [
+        "GET http://admin.example/ HTTP/1.1\r\nhost: shop.example\r\n\r\n",
+        "GET http://shop.example@admin.example/ HTTP/1.1\r\nhost: shop.example\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: admin.example\r\nhost: shop.example\r\n\r\n",
+        "GET / HTTP/1.1\r\nhost: admin.example\r\nx-forwarded-host: shop.example\r\n\r\n",
+    ] {
+        if ask(text)? == 200 {
+            return Err(format!("let through: {text}").into());
+        }
+    }
+    site.expect("what is open", 200, "/", &[])
 }
 
 /// auth stands behind what chooses routes and looks at what will be served, whatever was asked for.
