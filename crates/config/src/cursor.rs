@@ -237,7 +237,10 @@ pub struct Variant<'a> {
 impl<'a> Object<'a> {
     /// The place under `key`, if the key is there.
     pub fn get(&mut self, key: &'static str) -> Option<Cursor<'a>> {
-        self.known.push(key);
+        // A key may be asked for twice, for its value and for its place; errors name it once.
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         let (key, value) = self.members.iter().find(|(name, _)| name == key)?;
         Some(self.cursor.at_key(key, value))
     }

@@ -68,6 +68,12 @@ impl Requirement {
 }
 
 fn provider(cursor: Cursor<'_>, providers: &[&str]) -> Option<usize> {
+    if providers.is_empty() {
+        return cursor.expected("the name of a provider, of which there are none under \"providers\"");
+    }
+    if cursor.is_list() {
+        return cursor.expected("the name of a provider, {any_of: […]} or {all_of: […]}");
+    }
     let found = providers.iter().position(|name| cursor.as_str() == Some(*name));
     found.or_else(|| cursor.expected(format_args!("the name of a provider: {}", providers.join(", "))))
 }

@@ -395,3 +395,24 @@ fn a_host_that_is_written_as_no_host_is_passes_no_rule_on_hosts() {
     }
     assert_eq!(auth.host().metric("tidegate.auth.ambiguous_host"), 4);
 }
+
+#[test]
+fn mistakes_of_beginners_are_told_so_that_they_can_be_mended() {
+    let jwt = r#""corp": {"jwt": {"issuer": "a", "clock_skew": "0s", "jwks": {"cluster": "idp", "path": "/jwks"}}}"#;
+    for (configuration, expected) in [
+        (
+            r#"{"rules": [{"name": "a", "require": "corp"}]}"#.to_owned(),
+            "rules[0].require: expected the name of a provider, of which there are none under \"providers\", found \"corp\"",
+        ),
+        (
+            format!(r#"{{"providers": {{{jwt}}}, "rules": [{{"name": "a", "require": ["corp"]}}]}}"#),
+            "rules[0].require: expected the name of a provider, {any_of: […]} or {all_of: […]}, found a list",
+        ),
+        (
+            format!(r#"{{"providers": {{{jwt}}}, "rules": [], "rule": 1}}"#),
+            "rule: expected one of \"providers\", \"rules\", \"default\", \"forward\", \"client_address\", \"ambiguous_paths\", \"publish_decisions\", found an unknown key",
+        ),
+    ] {
+        assert_eq!(refusal::<Auth>(&configuration), expected);
+    }
+}
