@@ -129,21 +129,20 @@ impl Headers {
 
     /// Visits all headers, pseudo-headers among them, as the next hop will see them.
     pub fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        self.pairs().for_each(|(name, value)| visit(name, value));
+    }
+
+    /// All headers, pseudo-headers among them, as the next hop will see them.
+    pub fn pairs(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let replaced = |name: &[u8], from: usize| {
             let mut edits = (from..self.edits.len()).filter_map(|index| self.edits.get(index));
             edits.any(|edit| edit.kind != EditKind::Append && edit.name.as_bytes() == name)
         };
-        for (name, value) in self.block.iter() {
-            if !replaced(name, 0) {
-                visit(name, value);
-            }
-        }
-        for index in 0..self.edits.len() {
-            let Some(edit) = self.edits.get(index) else { break };
-            if edit.kind != EditKind::Remove && !replaced(edit.name.as_bytes(), index + 1) {
-                visit(edit.name.as_bytes(), edit.value);
-            }
-        }
+        let kept = self.block.iter().filter(move |(name, _)| !replaced(name, 0));
+        let edited = self.edits.iter().enumerate().filter(move |(index, edit)| {
+            edit.kind != EditKind::Remove && !replaced(edit.name.as_bytes(), index + 1)
+        });
+        kept.chain(edited.map(|(_, edit)| (edit.name.as_bytes(), edit.value)))
     }
 
     /// Puts `value` in the place of all values of `name`. Does nothing if it is the only value already.

@@ -184,7 +184,7 @@ impl External {
             }
         };
         let told = |name: &[u8]| !name.starts_with(b":") && told(name) && believed(name);
-        let headers = exchange.request().received().filter(|(name, _)| told(name));
+        let headers = exchange.request().pairs().filter(|(name, _)| told(name));
         Question {
             method: exchange.method(),
             path: exchange.path(),

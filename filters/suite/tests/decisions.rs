@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidegate_filter_api::Callout;
 use tidegate_suite::Suite;
 use tidegate_testkit::fake::{Outcome, refusal, worker};
 
@@ -82,4 +83,25 @@ fn every_error_of_every_filter_is_told_with_its_path() {
             "configuration: expected at least one of \"auth\", \"rate_limit\", \"header_routing\", \"telemetry\", found none of them"
         ));
     }
+}
+
+/// What an earlier filter took away or wrote is not what the client sent: a decision service hears of the former.
+#[test]
+fn a_decision_service_is_told_what_goes_on_from_the_filters_before() {
+    let suite = worker::<Suite>(
+        r#"{"header_routing": {"default": {"route": "stable"}, "rules": [], "route_header": "x-route"},
+            "auth": {"providers": {"policy": {"external": {"http": {"cluster": "policy"}}}},
+                     "rules": [{"name": "all", "require": "policy"}]},
+            "order": ["header_routing", "auth"]}"#,
+    );
+    assert!(matches!(suite.get("/", &[("x-route", b"forged")]), Outcome::Waiting(_)));
+    let calls = suite.host().calls();
+    let [Callout::Http(call)] = calls.as_slice() else { panic!("{calls:?}") };
+    let told: Vec<&[u8]> = call
+        .headers
+        .iter()
+        .filter(|(name, _)| name == "x-route")
+        .map(|(_, value)| value.as_slice())
+        .collect();
+    assert_eq!(told, [b"stable"]);
 }

@@ -9,7 +9,29 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![Trial::test("readme::its_configuration_runs_and_its_mistake_is_told_as_it_says", first_screen)]
+    vec![
+        Trial::test("readme::its_configuration_runs_and_its_mistake_is_told_as_it_says", first_screen),
+        Trial::test("readme::the_configuration_of_auths_readme_runs", auth),
+    ]
+}
+
+/// With a digest and a secret where the README has none.
+fn auth() -> Result<(), Failed> {
+    let text = std::fs::read_to_string(tools::repo_root().join("filters/auth/README.md"))?;
+    let (yaml, _) = between(&text, "```yaml\n", "```").ok_or("the README shows no configuration first")?;
+    let configuration: Value = serde_saphyr::from_str(&yaml.replace('…', &"0f".repeat(32)))?;
+    let upstreams = Upstreams::start()?;
+    let mut bootstrap = bootstrap::with_filters(&[("auth", &configuration)], &upstreams, Form::Struct)?;
+    let secret = [("HOOK_SECRET".to_owned(), "0123456789abcdef".to_owned())];
+    bootstrap::set_environment(&mut bootstrap, &secret.into())?;
+    let envoy = Envoy::start(&bootstrap, 1)?;
+    for (path, expected) in [("/healthz", 200), ("/admin", 401), ("/elsewhere", 403)] {
+        let seen = client::get(envoy.address(), path)?.status;
+        if seen != expected {
+            return Err(format!("{path}: expected {expected}, seen {seen}\n{}", envoy.log()).into());
+        }
+    }
+    Ok(())
 }
 
 fn first_screen() -> Result<(), Failed> {
