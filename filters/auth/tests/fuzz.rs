@@ -67,7 +67,20 @@ const PIECES: [&[u8]; 30] = [
     b"URI=",
 ];
 
-/// A text of the corpus with a few edits: parts cut, doubled, replaced, or taken from another text.
+/// A place in a text: any, or, as often, one of the seams where one part ends and another begins.
+fn place(text: &[u8], at: Index, seam: bool) -> usize {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric();
+    let seams: Vec<usize> = (0..=text.len())
+        .filter(|at| {
+            let before = at.checked_sub(1).and_then(|before| text.get(before));
+            !before.is_some_and(is_part) || !text.get(*at).is_some_and(is_part)
+        })
+        .collect();
+    if seam { seams[at.index(seams.len())] } else { at.index(text.len() + 1) }
+}
+
+/// A text of the corpus, a good one as often as any, with a few edits: parts cut, doubled, replaced, or taken from another
+/// text.
 fn near(corpus: &Corpus) -> impl Strategy<Value = Vec<u8>> + use<> {
     let texts: Vec<Vec<u8>> = corpus.values().cloned().collect();
     let pieces = prop_oneof![
@@ -78,10 +91,14 @@ fn near(corpus: &Corpus) -> impl Strategy<Value = Vec<u8>> + use<> {
             text[at..(at + length).min(text.len())].to_vec()
         }),
     ];
-    let edit = (any::<Index>(), 0..5_u8, 0..40_usize, pieces);
-    (select(texts), prop::collection::vec(edit, 0..5)).prop_map(|(mut text, edits)| {
-        for (at, kind, length, piece) in edits {
-            let at = at.index(text.len() + 1);
+    let good =
+        corpus.iter().filter(|(name, _)| is_good(name)).map(|(_, text)| text.clone()).collect::<Vec<_>>();
+    let edit = (any::<Index>(), any::<bool>(), 0..5_u8, 0..40_usize, pieces);
+    let text = prop_oneof![select(texts), select(good)];
+    let edits = prop_oneof![prop::collection::vec(edit.clone(), 1), prop::collection::vec(edit, 0..5)];
+    (text, edits).prop_map(|(mut text, edits)| {
+        for (at, seam, kind, length, piece) in edits {
+            let at = place(&text, at, seam);
             let end = (at + length).min(text.len());
             match kind {
                 0 => drop(text.drain(at..end)),
