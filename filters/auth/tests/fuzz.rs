@@ -154,7 +154,6 @@ fn is_accepted(text: &[u8], keys: &KeySet) -> bool {
     signed && token.claims().is_ok()
 }
 
-#[test]
 fn tokens() {
     let (corpus, keys) = (corpus("tokens"), keys());
     for (name, text) in &corpus {
@@ -189,7 +188,6 @@ fn fault(text: &[u8]) -> Option<&'static str> {
     None
 }
 
-#[test]
 fn key_sets() {
     let corpus = corpus("key-sets");
     for (name, text) in &corpus {
@@ -255,7 +253,6 @@ fn has_a_credential(text: &[u8]) -> bool {
     })
 }
 
-#[test]
 fn requests() {
     let (corpus, auth) = (corpus("requests"), auth());
     for (name, text) in &corpus {
@@ -264,5 +261,16 @@ fn requests() {
     fuzz(&corpus, |text| {
         prop_assert!(!passes(&text, &auth) || has_a_credential(&text));
         Ok(())
+    });
+}
+
+/// In threads of their own: the test runner has one for each processor, and all three are to begin at once.
+#[test]
+fn tokens_key_sets_and_requests() {
+    std::thread::scope(|scope| {
+        let targets = [("tokens", tokens as fn()), ("key sets", key_sets), ("requests", requests)];
+        let running = targets.map(|(name, target)| (name, scope.spawn(target)));
+        let failed = running.map(|(name, target)| (name, target.join().is_err()));
+        assert_eq!(failed, failed.map(|(name, _)| (name, false)), "failed; what broke it stands above");
     });
 }
