@@ -1,5 +1,6 @@
 //! Envoy bootstraps: made for a list of filters, or read from a file and made to fit a test.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -33,6 +34,8 @@ pub fn with_filters(filters: &[(&str, &Value)], upstreams: &Upstreams, form: For
         "stat_prefix": "ingress",
         // Without it Envoy takes `source.address` from the X-Forwarded-For that a client sent.
         "use_remote_address": true,
+        // Envoy itself would take the header away: whether it is believed is auth's decision here.
+        "forward_client_cert_details": "ALWAYS_FORWARD_ONLY",
         "common_http_protocol_options": {"max_headers_count": 2000},
         "http_filters": http_filters,
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
@@ -56,8 +59,13 @@ pub fn with_filters(filters: &[(&str, &Value)], upstreams: &Upstreams, form: For
 
 /// Reads a bootstrap written by hand, in YAML or JSON.
 pub fn read(file: &Path) -> Result<Value> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    serde_saphyr::from_str(&text).with_context(|| format!("reading {}", file.display()))
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let bootstrap: Value = serde_saphyr::from_str(&text)
+        .with_context(|| format!("{} is neither YAML nor JSON", file.display()))?;
+    if !bootstrap.is_object() {
+        bail!("{} is no Envoy bootstrap, which is a mapping with static_resources and so on", file.display());
+    }
+    Ok(bootstrap)
 }
 
 /// Makes a bootstrap of `envoy-config/` fit: ports of the kernel's choice, the clusters `stable` and `beta` at the
@@ -85,10 +93,25 @@ pub fn free_ports(bootstrap: &mut Value) -> Result<()> {
     Ok(())
 }
 
+/// Gives the modules of all filters these environment variables.
+pub fn set_environment(bootstrap: &mut Value, variables: &BTreeMap<String, String>) -> Result<()> {
+    if variables.is_empty() {
+        return Ok(());
+    }
+    let filters = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters";
+    let filters = bootstrap.pointer_mut(filters).and_then(Value::as_array_mut);
+    for filter in filters.context("the bootstrap has no HTTP filters")? {
+        if let Some(vm) = filter.pointer_mut("/typed_config/config/vm_config") {
+            vm["environment_variables"] = json!({"key_values": variables});
+        }
+    }
+    Ok(())
+}
+
 /// Clusters named `stable` and `beta` get the upstreams as their endpoints.
 pub fn use_upstreams(bootstrap: &mut Value, upstreams: &Upstreams) -> Result<()> {
-    let clusters =
-        bootstrap["static_resources"]["clusters"].as_array_mut().context("the bootstrap has no clusters")?;
+    let clusters = bootstrap.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+    let clusters = clusters.context("the bootstrap has no clusters")?;
     for cluster in clusters {
         let place = match cluster["name"].as_str() {
             Some("stable") => upstreams.stable,
@@ -130,6 +153,8 @@ fn wasm_filter(name: &str, configuration: &Value, form: Form) -> Result<Value> {
                 "name": name,
                 "root_id": name,
                 "failure_policy": "FAIL_RELOAD",
+                // Where a signature covers the body, the request is held until it has been read.
+                "allow_on_headers_stop_iteration": matches!(name, "auth" | "suite"),
                 "vm_config": {
                     "vm_id": format!("tidegate.{name}"),
                     "runtime": "envoy.wasm.runtime.v8",

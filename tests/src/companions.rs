@@ -3,6 +3,8 @@
 //! `cargo xtask setup` and `cargo xtask test` fetch or build them; where one cannot be had, the tests that need it are
 //! listed as not run, with what to do by hand. Each has a module here that starts it.
 
+pub mod oidc;
+pub mod opa;
 pub mod otelcol;
 pub mod prometheus;
 pub mod ratelimit;
@@ -30,6 +32,11 @@ pub const ALL: &[Companion] = &[
     Companion { name: "otelcol", remedy: "install Go 1.26 or newer, then `cargo xtask setup`" },
     Companion { name: "prometheus", remedy: "apt-get install prometheus" },
     Companion { name: "promtool", remedy: "apt-get install prometheus" },
+    Companion { name: "opa", remedy: "install Go 1.25.6 or newer, then `cargo xtask setup`" },
+    Companion {
+        name: "oidc-provider",
+        remedy: "install Node 20 or newer with npm, then `cargo xtask setup`",
+    },
 ];
 
 /// Where the program is, or would be.

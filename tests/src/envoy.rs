@@ -1,7 +1,7 @@
 //! A real Envoy that lives as long as its value.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -29,7 +29,16 @@ impl Envoy {
     /// Whatever ports the bootstrap names, give it 0 for the admin's and the listeners': the kernel's choice is read
     /// back.
     pub fn start(bootstrap: &Value, concurrency: u32) -> Result<Self> {
-        let program = Program::start(|folder| command(bootstrap, concurrency, folder))?;
+        Self::start_logging(bootstrap, concurrency, "wasm:info")
+    }
+
+    /// The same with everything in the log that filters have to say.
+    pub fn start_verbose(bootstrap: &Value, concurrency: u32) -> Result<Self> {
+        Self::start_logging(bootstrap, concurrency, "wasm:trace")
+    }
+
+    fn start_logging(bootstrap: &Value, concurrency: u32, levels: &str) -> Result<Self> {
+        let program = Program::start(|folder| command(bootstrap, concurrency, levels, folder))?;
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut envoy = Self { program, admin: unknown, listeners: Vec::new() };
         let mut admin = None;
@@ -44,7 +53,9 @@ impl Envoy {
 
     fn read_listeners(&self) -> Result<Vec<(String, SocketAddr)>> {
         let listing: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
-        let statuses = listing["listener_statuses"].as_array().context("Envoy lists no listeners")?;
+        let statuses = listing["listener_statuses"]
+            .as_array()
+            .context("it has no listener, so nobody could send it a request")?;
         let address = |status: &Value| {
             let socket = &status["local_address"]["socket_address"];
             let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
@@ -55,7 +66,7 @@ impl Envoy {
         };
         let listeners: Vec<_> = statuses.iter().filter_map(address).collect();
         if listeners.is_empty() {
-            bail!("Envoy has no listener:\n{}", self.log());
+            bail!("it listens on no TCP address, so nobody could send it a request");
         }
         Ok(listeners)
     }
@@ -78,6 +89,13 @@ impl Envoy {
         self.program.pid()
     }
 
+    /// The memory that the process holds, as the kernel counts it: V8's is not in Envoy's own count.
+    pub fn resident_kib(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        Ok(line.context("no VmRSS")?.trim().trim_end_matches(" kB").parse()?)
+    }
+
     /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
         self.program.is_alive()
@@ -94,7 +112,16 @@ impl Envoy {
 
     /// All counters and gauges.
     pub fn stats(&self) -> Result<Vec<(String, u64)>> {
-        let text = self.admin_get("/stats")?;
+        self.stats_at("/stats")
+    }
+
+    /// The counters and gauges whose names begin with `prefix`: for who asks often.
+    pub fn stats_below(&self, prefix: &str) -> Result<Vec<(String, u64)>> {
+        self.stats_at(&format!("/stats?filter=^{}", prefix.replace('.', "\\.")))
+    }
+
+    fn stats_at(&self, path: &str) -> Result<Vec<(String, u64)>> {
+        let text = self.admin_get(path)?;
         let parsed = text.lines().filter_map(|line| {
             // A name may hold a colon; a histogram's value is no number.
             let (name, value) = line.rsplit_once(": ")?;
@@ -118,9 +145,15 @@ impl Envoy {
     pub fn log(&self) -> String {
         self.program.log()
     }
+
+    /// Where it is logged; gone with the value.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.program.log_file()
+    }
 }
 
-fn command(bootstrap: &Value, concurrency: u32, folder: &Path) -> Result<Command> {
+fn command(bootstrap: &Value, concurrency: u32, levels: &str, folder: &Path) -> Result<Command> {
     let config = folder.join("envoy.json");
     std::fs::write(&config, serde_json::to_vec_pretty(bootstrap)?)?;
     let mut command = Command::new(tools::envoy_binary()?);
@@ -131,7 +164,7 @@ fn command(bootstrap: &Value, concurrency: u32, folder: &Path) -> Result<Command
         .arg(folder.join("admin"))
         .args(["--concurrency", &concurrency.to_string(), "--disable-hot-restart"])
         .args(["--drain-time-s", "1", "--drain-strategy", "immediate", "--log-level", "warning"])
-        .args(["--component-log-level", "wasm:info"])
+        .args(["--component-log-level", levels])
         .current_dir(tools::repo_root());
     Ok(command)
 }

@@ -3,13 +3,14 @@
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+pub use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 const POLL: Duration = Duration::from_millis(10);
@@ -33,7 +34,8 @@ impl Program {
     /// The same in a folder that has been prepared, or that an earlier program left.
     pub fn start_in(folder: TempDir, command: impl FnOnce(&Path) -> Result<Command>) -> Result<Self> {
         let mut command = command(folder.path())?;
-        let name = command.get_program().to_string_lossy().into_owned();
+        let program = Path::new(command.get_program());
+        let name = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned();
         let log = File::options().create(true).append(true).open(folder.path().join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let child = spawn(command).with_context(|| format!("starting {name}"))?;
@@ -72,6 +74,12 @@ impl Program {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The file that it writes its output to.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
     }
 
     /// Everything written so far.
@@ -118,7 +126,7 @@ fn spawn(command: Command) -> Result<Child> {
         let (sender, receiver) = mpsc::channel::<(Command, Spawned)>();
         thread::spawn(move || {
             for (mut command, answer) in receiver {
-                die_with_parent(&mut command);
+                die_with_parent(&mut command, Signal::SIGKILL);
                 let _ = answer.send(command.spawn());
             }
         });
@@ -129,12 +137,13 @@ fn spawn(command: Command) -> Result<Child> {
     Ok(receiver.recv().context("the thread that starts programs has ended")??)
 }
 
+/// Lets the program get `signal` when the thread that starts it ends: for threads that wait for their programs.
 #[expect(unsafe_code, reason = "the signal must be asked for between fork and exec")]
-fn die_with_parent(command: &mut Command) {
+pub fn die_with_parent(command: &mut Command, signal: Signal) {
     // SAFETY: the closure calls async-signal-safe functions only and allocates nothing.
     unsafe {
-        command.pre_exec(|| {
-            nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?;
+        command.pre_exec(move || {
+            nix::sys::prctl::set_pdeathsig(signal)?;
             Ok(())
         });
     }

@@ -1,5 +1,6 @@
 //! A real Envoy as the target of scenarios.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::upstream::Upstreams;
 #[derive(Debug)]
 pub struct EnvoyTarget {
     envoy: Envoy,
+    http2: bool,
     // Kept for as long as Envoy: it is what answers.
     _upstreams: Upstreams,
 }
@@ -24,21 +26,42 @@ impl EnvoyTarget {
     /// Starts Envoy; the error of a refused configuration holds Envoy's log.
     pub fn start(scenario: &Scenario, concurrency: u32, form: Form) -> Result<Self> {
         let filters: Vec<_> = scenario.filters().collect();
-        Self::start_with(&filters, concurrency, form)
+        Self::start_with(&filters, &scenario.environment, concurrency, form)
     }
 
     /// The same with these filters.
-    pub fn start_with(filters: &[(&str, &Value)], concurrency: u32, form: Form) -> Result<Self> {
+    pub fn start_with(
+        filters: &[(&str, &Value)],
+        environment: &BTreeMap<String, String>,
+        concurrency: u32,
+        form: Form,
+    ) -> Result<Self> {
         let upstreams = Upstreams::start()?;
-        let bootstrap = bootstrap::with_filters(filters, &upstreams, form)?;
-        Ok(Self { envoy: Envoy::start(&bootstrap, concurrency)?, _upstreams: upstreams })
+        let mut bootstrap = bootstrap::with_filters(filters, &upstreams, form)?;
+        bootstrap::set_environment(&mut bootstrap, environment)?;
+        Ok(Self { envoy: Envoy::start(&bootstrap, concurrency)?, http2: false, _upstreams: upstreams })
     }
+
+    /// The same, with every request sent over HTTP/2 that its client can send.
+    #[must_use]
+    pub fn over_http2(mut self) -> Self {
+        self.http2 = true;
+        self
+    }
+}
+
+/// Whether the HTTP/2 client sends the request as it is: it reads paths before it sends them.
+fn is_plain(request: &Request) -> bool {
+    let path = std::str::from_utf8(&request.path).ok();
+    let read = path.and_then(|path| format!("http://{}{path}", request.host).parse::<hyper::Uri>().ok());
+    read.is_some_and(|uri| uri.path_and_query().map(|read| read.as_str()) == path)
+        && !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"host"))
 }
 
 impl Target for EnvoyTarget {
     fn send(&mut self, request: &Request) -> Result<Response, String> {
         let address = self.envoy.address();
-        let reply = match request.grpc {
+        let reply = match request.grpc || (self.http2 && is_plain(request)) {
             true => http2(address, request),
             false => Connection::open(address).and_then(|mut connection| connection.send(request)),
         };

@@ -14,10 +14,11 @@ pub fn repo_root() -> PathBuf {
     tests.parent().unwrap_or(tests).to_path_buf()
 }
 
-/// What `cargo xtask setup` fetched or built.
+/// What `cargo xtask setup` fetched or built: `target/tools`, or the folder that `TIDEGATE_TOOLS` names, which several
+/// checkouts may share.
 #[must_use]
 pub fn tools_dir() -> PathBuf {
-    repo_root().join("target/tools")
+    std::env::var_os("TIDEGATE_TOOLS").map_or_else(|| repo_root().join("target/tools"), PathBuf::from)
 }
 
 /// Envoy: the binary that `ENVOY` names, else the one that `cargo xtask setup` installed.

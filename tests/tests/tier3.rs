@@ -7,12 +7,18 @@ use std::process::ExitCode;
 use e2e::companions;
 use libtest_mimic::{Arguments, Failed, Trial};
 
+#[path = "tier3/decision_service.rs"]
+mod decision_service;
+#[path = "tier3/identity_provider.rs"]
+mod identity_provider;
 #[path = "tier3/rate_limit_service.rs"]
 mod rate_limit_service;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(decision_service::trials());
+    trials.extend(identity_provider::trials());
     trials.extend(rate_limit_service::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

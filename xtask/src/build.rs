@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::setup::{self, WasmOpt, WasmStd};
-use crate::workspace::{self, Package};
+use crate::workspace::{self, Package, Together};
 use crate::{paths, process, staging};
 
 #[derive(Args, Debug, Default)]
@@ -45,21 +45,36 @@ pub(crate) struct Module {
 }
 
 impl Build {
+    /// Every filter.
+    pub(crate) fn all(no_opt: bool) -> Build {
+        Build { only: Vec::new(), no_opt }
+    }
+
+    /// These filters only.
+    pub(crate) fn only(filters: &[&str], no_opt: bool) -> Build {
+        Build { only: filters.iter().map(|filter| (*filter).to_owned()).collect(), no_opt }
+    }
+
     /// Builds and prints a table.
     pub(crate) fn run(&self) -> Result<Vec<Module>> {
+        let modules = self.make()?;
+        print(&modules);
+        Ok(modules)
+    }
+
+    /// Builds for another job, which has things of its own to print.
+    pub(crate) fn make(&self) -> Result<Vec<Module>> {
         let chosen = self.choose(workspace::members()?)?;
         let wasm_std = setup::for_build()?;
         let wasm_opt = if self.no_opt { None } else { Some(setup::for_optimising()?) };
         let unfinished: Vec<Package> =
             chosen.iter().filter(|package| package.keeps_unfinished()).cloned().collect();
-        // Cargo would give the filters inside the suite the entry points that make modules of their own of them, if it
-        // compiled both at once: features are the same in all of one call.
-        let (suite, filters): (Vec<Package>, Vec<Package>) =
-            chosen.into_iter().partition(|package| package.folder() == "filters/suite");
-        let mut compiled = compile(&wasm_std, &filters)?;
-        compiled.extend(compile(&wasm_std, &suite)?);
+        let mut compiled = BTreeMap::new();
+        for together in Together::of(chosen) {
+            compiled.extend(compile(&wasm_std, &together)?);
+        }
 
-        let _lock = staging::Lock::take("build")?;
+        let _lock = staging::Lock::take_in(&paths::wasm_dir(), "build")?;
         let mut record = read_record();
         for name in unfinished.iter().filter_map(Package::module) {
             if let Some(file) = compiled.get(name) {
@@ -69,7 +84,6 @@ impl Build {
         let modules = finish_all(compiled, wasm_opt.as_ref(), &record)?;
         record.extend(modules.iter().map(|module| (module.name.clone(), module.clone())));
         staging::write_file(&record_file(), &serde_json::to_vec_pretty(&record)?)?;
-        print(&modules);
         Ok(modules)
     }
 
@@ -95,15 +109,13 @@ impl Build {
 }
 
 /// Compiles the packages in one call and returns their modules' names and files.
-fn compile(wasm_std: &WasmStd, packages: &[Package]) -> Result<BTreeMap<String, PathBuf>> {
-    if packages.is_empty() {
+fn compile(wasm_std: &WasmStd, together: &Together) -> Result<BTreeMap<String, PathBuf>> {
+    if together.packages.is_empty() {
         return Ok(BTreeMap::new());
     }
     let mut command = wasm_std.cargo("build")?;
     command.args(["--release", "--lib", "--message-format=json-render-diagnostics"]);
-    for package in packages {
-        command.args(["--package", &package.name]);
-    }
+    together.choose(&mut command);
     let mut files = BTreeMap::new();
     let status = process::each_line(&mut command, |line| {
         if let Ok(Message { reason, filenames }) = serde_json::from_str(line)
@@ -117,7 +129,7 @@ fn compile(wasm_std: &WasmStd, packages: &[Package]) -> Result<BTreeMap<String, 
         false
     })?;
     process::check(&command, status)?;
-    let wanted: Vec<&str> = packages.iter().filter_map(Package::module).collect();
+    let wanted: Vec<&str> = together.packages.iter().filter_map(Package::module).collect();
     if let Some(missing) = wanted.iter().find(|name| !files.contains_key(**name)) {
         bail!("cargo built no {missing}.wasm");
     }

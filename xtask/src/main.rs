@@ -18,7 +18,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser, Debug)]
-#[command(name = "cargo xtask", about, long_about = None, disable_help_subcommand = true)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about, long_about = None, disable_help_subcommand = true)]
 /// Builds, runs, tests and measures Tidegate's filters.
 struct Cli {
     #[command(subcommand)]
@@ -33,7 +33,7 @@ enum Word {
     /// Compile the filters to `target/wasm/tidegate_FILTER.wasm`.
     Build(build::Build),
     /// Run all four filters in a real Envoy, with requests to try.
-    Up(up::Up),
+    Up(up::Args),
     /// Run the tests.
     Test(test::Test),
     /// Check formatting, lints, documentation, who depends on whom, sizes and links.
@@ -47,9 +47,13 @@ enum Word {
 fn main() -> ExitCode {
     let done = match Cli::parse().word {
         Word::Setup(setup) => setup.run(),
-        Word::Build(build) => build.run().map(|_| ()),
+        Word::Build(build) => build.run().map(drop),
         Word::Up(up) => up.run(),
-        Word::Test(test) => test.run(),
+        Word::Test(test) => match test.run() {
+            // Its last line has told; nothing may follow it.
+            Ok(false) => return ExitCode::FAILURE,
+            done => done.map(drop),
+        },
         Word::Lint(lint) => lint.run(),
         Word::Bench(bench) => bench.run(),
         Word::StatsTags(stats_tags) => stats_tags.run(),
@@ -61,8 +65,14 @@ fn finish(done: Result<()>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("{}", told(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error as people read it: first what is wrong and what to do, then why, from the outermost cause in.
+fn told(error: &anyhow::Error) -> String {
+    let causes = error.chain().skip(1).map(|cause| format!("\n  because: {cause}"));
+    format!("error: {error}{}", causes.collect::<String>())
 }

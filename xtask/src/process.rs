@@ -1,6 +1,7 @@
 //! Runs other programs: streamed, or quietly with a sign of life every few seconds.
 //!
-//! Children stay in our process group, so Ctrl-C reaches them together with us.
+//! Children stay in our process group, so Ctrl-C reaches them together with us; where only we are ended, they are told to
+//! end as well. Each is waited for by the thread that starts it.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use e2e::process::{Signal, die_with_parent};
 
 /// When a quiet program's progress is first printed; then at twice that time and so on, but at least every
 /// [`SLOWEST_BEAT`].
@@ -22,13 +24,13 @@ const TAIL: usize = 20;
 
 /// Runs a program whose output the user should see.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| cannot_start(command))?;
+    let status = with_us(command).status().with_context(|| cannot_start(command))?;
     check(command, status)
 }
 
 /// Runs a short program and returns what it wrote to its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
-    let output = command.stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
+    let output = with_us(command).stdin(Stdio::null()).output().with_context(|| cannot_start(command))?;
     if !output.status.success() {
         bail!("`{}` failed ({}):\n{}", line(command), output.status, tail(&output.stderr));
     }
@@ -38,7 +40,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 /// Runs a longer program without showing its output: prints `what` with the time now and then, ends it after
 /// `limit`, and puts its last lines into the error when it fails. Returns all that it wrote.
 pub(crate) fn quietly(what: &str, command: &mut Command, limit: Duration) -> Result<String> {
-    let mut child = command
+    let mut child = with_us(command)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -100,8 +102,11 @@ fn collect(mut from: impl Read + Send + 'static, into: Arc<Mutex<Vec<u8>>>) -> t
 /// Runs a program, hands each line of its standard output to `see` and prints it where `see` returns true.
 /// Its standard error goes to ours.
 pub(crate) fn each_line(command: &mut Command, mut see: impl FnMut(&str) -> bool) -> Result<ExitStatus> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| cannot_start(command))?;
+    let mut child = with_us(command)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| cannot_start(command))?;
     if let Some(out) = child.stdout.take() {
         for bytes in BufReader::new(out).split(b'\n') {
             let bytes = bytes?;
@@ -112,6 +117,11 @@ pub(crate) fn each_line(command: &mut Command, mut see: impl FnMut(&str) -> bool
         }
     }
     Ok(child.wait()?)
+}
+
+fn with_us(command: &mut Command) -> &mut Command {
+    die_with_parent(command, Signal::SIGTERM);
+    command
 }
 
 /// An error unless the program ended well.

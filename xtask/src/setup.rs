@@ -8,7 +8,9 @@ mod debian;
 mod envoy;
 mod go;
 mod linker;
+mod network;
 mod node;
+mod oidc;
 mod pip;
 mod redis;
 mod rust_src;
@@ -26,7 +28,7 @@ use crate::staging::Lock;
 
 pub(crate) use companions::prepare_all as companions;
 pub(crate) use node::Node;
-pub(crate) use test_runner::TestRunner;
+pub(crate) use test_runner::{RUNNER_COST, TestRunner};
 pub(crate) use wasm_opt::WasmOpt;
 pub(crate) use wasm_std::{Via, WasmStd};
 
@@ -37,7 +39,7 @@ pub(crate) struct Setup {
     #[arg(long, value_enum)]
     via: Option<Via>,
 
-    /// Change nothing: say what is there, and fail if something is missing.
+    /// Change nothing: say what is there, and fail if something is missing (or, with `--via`, was had another way).
     #[arg(long)]
     check: bool,
 }
@@ -45,7 +47,7 @@ pub(crate) struct Setup {
 impl Setup {
     pub(crate) fn run(&self) -> Result<()> {
         if self.check {
-            return check();
+            return check(self.via);
         }
         let lock = Lock::take("setup")?;
         let wasm_std = WasmStd::prepare(self.via)?;
@@ -54,12 +56,7 @@ impl Setup {
         let node = Node::prepare()?;
         say("node", &node.to_string());
         say("wasm-opt", &WasmOpt::prepare(&node)?.to_string());
-        match TestRunner::find()? {
-            Some(runner) => say("test runner", &runner.to_string()),
-            None => {
-                say("test runner", "not built yet; `cargo xtask test` builds it (about four minutes, once)")
-            }
-        }
+        say_runner()?;
         // The slowest come last, and building modules need not wait for them.
         drop(lock);
         companions::prepare_all();
@@ -99,7 +96,7 @@ pub(crate) fn envoy() -> Result<PathBuf> {
     Ok(found.path)
 }
 
-fn check() -> Result<()> {
+fn check(via: Option<Via>) -> Result<()> {
     let mut missing = 0;
     let mut report = |what: &str, found: Result<Option<String>>| match found {
         Ok(Some(how)) => say(what, &how),
@@ -112,20 +109,36 @@ fn check() -> Result<()> {
             say(what, &format!("{error:#}"));
         }
     };
-    report("wasm32 std", WasmStd::find().map(|found| found.map(|it| it.to_string())));
+    report("wasm32 std", WasmStd::find().and_then(|found| as_asked_for(found, via)));
     report("envoy", envoy::find(ENVOY_VERSION).map(|found| found.map(|it| it.to_string())));
     let node = Node::find()?;
     report("node", Ok(node.as_ref().map(ToString::to_string)));
     report("wasm-opt", Ok(node.as_ref().and_then(WasmOpt::find).map(|it| it.to_string())));
-    match TestRunner::find()? {
-        Some(runner) => say("test runner", &runner.to_string()),
-        None => say("test runner", "not built yet; `cargo xtask test` builds it (about four minutes, once)"),
-    }
+    say_runner()?;
     companions::check_all();
     if missing > 0 {
         bail!("{missing} of these are missing: run `cargo xtask setup`");
     }
     Ok(())
+}
+
+fn say_runner() -> Result<()> {
+    match TestRunner::find()? {
+        Some(runner) => say("test runner", &runner.to_string()),
+        None => {
+            say("test runner", &format!("not built yet; `cargo xtask test` builds it ({RUNNER_COST}, once)"))
+        }
+    }
+    Ok(())
+}
+
+fn as_asked_for(found: Option<WasmStd>, via: Option<Via>) -> Result<Option<String>> {
+    match (found, via) {
+        (Some(found), Some(via)) if via != Via::Auto && !found.is_forced_to(via) => {
+            bail!("{found}; run `cargo xtask setup --via {via}`")
+        }
+        (found, _) => Ok(found.map(|it| it.to_string())),
+    }
 }
 
 fn say(what: &str, how: &str) {

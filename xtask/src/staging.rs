@@ -8,16 +8,20 @@ use anyhow::{Context, Result, bail};
 
 use crate::paths;
 
-/// Holds a lock file below `target/tools` until dropped. The system releases it when the process dies.
+/// Holds a lock file until dropped. The system releases it when the process dies.
 pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Waits for the lock called `name`, saying so when another process holds it.
+    /// Waits for the lock called `name` on what `target/tools` holds, saying so when another process has it.
     pub(crate) fn take(name: &str) -> Result<Lock> {
-        let folder = paths::tools_dir();
-        create_dir(&folder)?;
+        Lock::take_in(&paths::tools_dir(), name)
+    }
+
+    /// The same on what `folder` holds: checkouts that share their tools do not wait for each other's modules.
+    pub(crate) fn take_in(folder: &Path, name: &str) -> Result<Lock> {
+        create_dir(folder)?;
         let path = folder.join(format!(".{name}.lock"));
         let file = File::create(&path).with_context(|| cannot("write", &path))?;
         match file.try_lock() {

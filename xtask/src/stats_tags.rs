@@ -39,13 +39,15 @@ fn found_in(file: &Path) -> Result<Vec<Config>> {
 
 fn collect(value: &Value, found: &mut Vec<Config>) -> Result<()> {
     match value {
-        Value::Object(fields) if is_telemetry(value) => match tidegate_config::decode(value.to_string().as_bytes()) {
-            Ok(config) => found.push(config),
-            Err(errors) => {
-                let names: Vec<&String> = fields.keys().collect();
-                bail!("the telemetry configuration with the keys {names:?} is refused:\n{errors}")
+        Value::Object(fields) if is_telemetry(value) => {
+            match tidegate_config::decode(value.to_string().as_bytes()) {
+                Ok(config) => found.push(config),
+                Err(errors) => {
+                    let names: Vec<&String> = fields.keys().collect();
+                    bail!("the telemetry configuration with the keys {names:?} is refused:\n{errors}")
+                }
             }
-        },
+        }
         Value::Object(fields) => fields.values().try_for_each(|field| collect(field, found))?,
         Value::Array(items) => items.iter().try_for_each(|item| collect(item, found))?,
         // A StringValue holds the configuration as a text.
@@ -81,16 +83,23 @@ fn tell(configs: &[Config]) -> Result<String> {
         "stats_config:".to_owned(),
         "  stats_tags:".to_owned(),
     ];
-    lines.extend(labels.iter().map(|label| format!("    - {{tag_name: {label}, regex: '{}'}}", stats_tag(label))));
+    lines.extend(
+        labels.iter().map(|label| format!("    - {{tag_name: {label}, regex: '{}'}}", stats_tag(label))),
+    );
     if !histograms.is_empty() {
         lines.push("  histogram_bucket_settings:".to_owned());
     }
     for Histogram { name, buckets } in histograms {
         lines.push(format!("    - match: {{suffix: {name}}}"));
-        lines.push(format!("      buckets: {}", serde_json::to_string(&buckets.iter().map(|bucket| json(*bucket)).collect::<Vec<_>>())?));
+        lines.push(format!(
+            "      buckets: {}",
+            serde_json::to_string(&buckets.iter().map(|bucket| json(*bucket)).collect::<Vec<_>>())?
+        ));
     }
     lines.push(String::new());
-    lines.push("# Istio: in meshConfig.defaultConfig, or in a pod's annotation proxy.istio.io/config.".to_owned());
+    lines.push(
+        "# Istio: in meshConfig.defaultConfig, or in a pod's annotation proxy.istio.io/config.".to_owned(),
+    );
     lines.push("proxyStatsMatcher:".to_owned());
     lines.push("  inclusionPrefixes:".to_owned());
     lines.extend(prefixes.iter().map(|prefix| format!("    - \"wasmcustom.{prefix}\"")));

@@ -1,6 +1,8 @@
 //! `cargo xtask test`: the tiers, each with its time, and at the end one line that counts all of them.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
 use std::time::Instant;
@@ -9,8 +11,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
 use crate::build::Build;
-use crate::setup::{self, Node, TestRunner, WasmStd};
-use crate::{paths, process, workspace};
+use crate::setup::{self, TestRunner, WasmStd};
+use crate::workspace::{self, Package, Together};
+use crate::{paths, process};
 
 /// What can be run, and what it is.
 const TIERS: [&str; 4] = [
@@ -29,15 +32,20 @@ pub(crate) struct Test {
     /// Say which tiers there are, and run none.
     #[arg(long)]
     list: bool,
+
+    /// Test modules without wasm-opt.
+    #[arg(long)]
+    no_opt: bool,
 }
 
 impl Test {
-    pub(crate) fn run(&self) -> Result<()> {
+    /// Runs the tiers, and says whether all tests passed.
+    pub(crate) fn run(&self) -> Result<bool> {
         if self.list {
             for (tier, what) in TIERS.iter().enumerate() {
                 println!("{tier}  {what}");
             }
-            return Ok(());
+            return Ok(true);
         }
         if let Some(unknown) = self.tiers.iter().find(|tier| **tier >= TIERS.len()) {
             bail!("there is no tier {unknown} yet; `cargo xtask test --list` shows those there are");
@@ -46,8 +54,7 @@ impl Test {
 
         let mut prepared = Prepared::default();
         if wanted(1) {
-            prepared.node = Some(setup::node()?);
-            prepared.start_runner()?;
+            prepared.start_runner();
         }
         if wanted(3) {
             prepared.companions = Some(thread::spawn(setup::companions));
@@ -57,10 +64,13 @@ impl Test {
             reports.push(tier(0, native));
         }
         if wanted(2) || wanted(3) {
-            prepared.envoy = Some(setup::envoy()?);
-            Build::default().run()?;
-            // Compiled while the runner of tier 1 may still be building; run when the machine is quiet.
-            process::run(workspace::cargo().args(["test", "--package", "e2e", "--no-run"]))?;
+            // Without it the other tiers can be run all the same.
+            if let Err(error) = prepared.modules(self.no_opt) {
+                eprintln!(
+                    "{}",
+                    crate::told(&error.context("the modules or an Envoy could not be made ready"))
+                );
+            }
         }
         if wanted(1) {
             reports.push(tier(1, || prepared.wasm()));
@@ -69,56 +79,68 @@ impl Test {
             reports.push(tier(2, || prepared.end_to_end(&["--lib", "--test", "tier2"], false)));
         }
         if wanted(3) {
-            prepared.wait_for_companions()?;
             // Who asks for the tier by number wants all of it.
             let strict = self.tiers.contains(&3);
-            reports.push(tier(3, || prepared.end_to_end(&["--test", "tier3"], strict)));
+            reports.push(tier(3, || {
+                prepared.wait_for_companions()?;
+                prepared.end_to_end(&["--test", "tier3"], strict)
+            }));
         }
-        summarise(&reports)
+        Ok(summarise(reports))
     }
 }
 
 /// What the tiers after the first need.
 #[derive(Default)]
 struct Prepared {
-    node: Option<Node>,
     runner: Option<thread::JoinHandle<Result<TestRunner>>>,
-    envoy: Option<std::path::PathBuf>,
+    /// Once the modules are there too.
+    envoy: Option<PathBuf>,
     companions: Option<thread::JoinHandle<()>>,
 }
 
 impl Prepared {
     /// Building the runner takes minutes, once: it goes on while other things are done.
-    fn start_runner(&mut self) -> Result<()> {
-        if TestRunner::find()?.is_none() {
-            println!("test runner  building in the background (about four minutes of CPU, once)");
+    fn start_runner(&mut self) {
+        if matches!(TestRunner::find(), Ok(None)) {
+            println!("test runner  building in the background ({}, once)", setup::RUNNER_COST);
         }
         self.runner = Some(thread::spawn(TestRunner::prepare));
+    }
+
+    fn modules(&mut self, no_opt: bool) -> Result<()> {
+        let envoy = setup::envoy()?;
+        let modules = Build::all(no_opt).make()?;
+        println!("modules      {}, in target/wasm", modules.len());
+        // Compiled while the runner of tier 1 may still be building; run when the machine is quiet.
+        process::run(workspace::cargo().args(["test", "--package", "e2e", "--no-run"]))?;
+        self.envoy = Some(envoy);
         Ok(())
     }
 
     fn wasm(&mut self) -> Result<Counts> {
         let runner = self.runner.take().context("the test runner was not prepared")?;
         let runner = runner.join().map_err(|_| anyhow!("building the test runner ended badly"))??;
-        let node = self.node.as_ref().context("Node was not prepared")?;
+        let node = setup::node()?;
         let wasm_std: WasmStd = setup::for_build()?;
-        let packages: Vec<String> = workspace::members()?
-            .into_iter()
-            .filter(workspace::Package::has_wasm_tests)
-            .map(|package| package.name)
-            .collect();
-        if packages.is_empty() {
-            bail!("no crate has wasm tests: none depends on wasm-bindgen-test");
+        let tested = workspace::members()?.into_iter().filter(|package| !package.wasm_tests().is_empty());
+        let mut counts = Counts::default();
+        for together in Together::of(tested.collect()) {
+            let mut command = wasm_std.cargo("test")?;
+            command.arg("--no-fail-fast");
+            together.choose(&mut command);
+            let programs: BTreeSet<&str> = together.packages.iter().flat_map(Package::wasm_tests).collect();
+            for program in programs {
+                command.args(["--test", program]);
+            }
+            // Without debug information the runner, which reads the programs first, takes half of the time.
+            command.env("CARGO_PROFILE_TEST_DEBUG", "0").env("CARGO_PROFILE_DEV_DEBUG", "0");
+            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner.path);
+            command.env("NODE_PATH", paths::pins_dir().join("node"));
+            node.put_on_path(&mut command)?;
+            counts.add(count(&mut command)?);
         }
-        let mut command = wasm_std.cargo("test")?;
-        command.args(["--no-fail-fast", "--lib", "--tests"]);
-        for package in &packages {
-            command.args(["--package", package]);
-        }
-        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", &runner.path);
-        command.env("NODE_PATH", paths::pins_dir().join("node"));
-        node.put_on_path(&mut command)?;
-        count(&mut command)
+        Ok(counts)
     }
 
     /// Building them takes minutes, once: it went on while other things were done.
@@ -130,7 +152,10 @@ impl Prepared {
     fn end_to_end(&self, which: &[&str], strict: bool) -> Result<Counts> {
         let mut command = workspace::cargo();
         command.args(["test", "--package", "e2e", "--no-fail-fast"]).args(which);
-        command.env("ENVOY", self.envoy.as_ref().context("Envoy was not prepared")?);
+        command.env(
+            "ENVOY",
+            self.envoy.as_ref().context("what it needs could not be made ready; see the error above")?,
+        );
         if strict {
             command.env("CI", "true");
         }
@@ -157,10 +182,18 @@ struct Counts {
     not_run: Vec<String>,
 }
 
+impl Counts {
+    fn add(&mut self, other: Counts) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.not_run.extend(other.not_run);
+    }
+}
+
+/// As the last line has it, which other programs read: what was not run is told elsewhere.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} passed, {} failed", self.passed, self.failed)?;
-        if self.not_run.is_empty() { Ok(()) } else { write!(f, ", {} not run", self.not_run.len()) }
+        write!(f, "{} passed, {} failed", self.passed, self.failed)
     }
 }
 
@@ -169,7 +202,7 @@ fn tier(tier: usize, run: impl FnOnce() -> Result<Counts>) -> Report {
     println!("\ntier {tier}: {}", TIERS.get(tier).unwrap_or(&""));
     let start = Instant::now();
     let counts = run().unwrap_or_else(|error| {
-        eprintln!("error: tier {tier} could not be run: {error:#}");
+        eprintln!("{}", crate::told(&error.context(format!("tier {tier} could not be run"))));
         Counts { failed: 1, ..Counts::default() }
     });
     Report { tier, counts, seconds: start.elapsed().as_secs_f64() }
@@ -179,10 +212,7 @@ fn tier(tier: usize, run: impl FnOnce() -> Result<Counts>) -> Report {
 fn count(command: &mut Command) -> Result<Counts> {
     let mut counts = Counts::default();
     let status = process::each_line(command, |line| {
-        if let Some(summary) = summary(line) {
-            counts.passed += summary.passed;
-            counts.failed += summary.failed;
-        }
+        counts.add(summary(line).unwrap_or_default());
         if let Some(test) = line.strip_prefix("not run: ") {
             counts.not_run.push(test.to_owned());
         }
@@ -205,30 +235,30 @@ fn summary(line: &str) -> Option<Counts> {
     Some(Counts { passed: number(" passed")?, failed: number(" failed")?, not_run: Vec::new() })
 }
 
-fn summarise(reports: &[Report]) -> Result<()> {
-    println!();
+/// Tells how each tier went, what failed or was not run, and last, alone on its line, the count of all.
+fn summarise(reports: Vec<Report>) -> bool {
     let mut all = Counts::default();
-    let mut empty = Vec::new();
-    for Report { tier, counts, seconds } in reports {
-        println!("tier {tier}: {counts} in {seconds:.0} s");
-        all.passed += counts.passed;
-        all.failed += counts.failed;
-        all.not_run.extend(counts.not_run.iter().cloned());
-        if *counts == Counts::default() {
-            empty.push(tier.to_string());
+    println!();
+    for Report { tier, mut counts, seconds } in reports {
+        if counts == Counts::default() {
+            println!("tier {tier} ran no test at all: its programs were not found, or all were left out");
+            counts.failed = 1;
         }
+        let not_run = match counts.not_run.len() {
+            0 => String::new(),
+            some => format!(", {some} not run"),
+        };
+        println!("tier {tier}: {counts}{not_run} in {seconds:.0} s");
+        all.add(counts);
     }
     for test in &all.not_run {
         println!("not run: {test}");
     }
-    println!("\n{all}");
-    if !empty.is_empty() {
-        bail!("tier {} ran no test at all: its programs were not found or filtered out", empty.join(" and "));
-    }
     if all.failed > 0 {
-        bail!("tests failed; the first failure's message is above, under `failures:`");
+        println!("tests failed: what each says is above, under `failures:`");
     }
-    Ok(())
+    println!("\n{all}");
+    all.failed == 0
 }
 
 #[cfg(test)]
@@ -246,7 +276,7 @@ mod tests {
         let script = "echo 'not run: a: no redis'; echo 'test result: ok. 1 passed; 0 failed; 1 ignored;'";
         let counts = count(Command::new("sh").args(["-c", script])).unwrap();
         assert_eq!(counts, Counts { passed: 1, failed: 0, not_run: vec!["a: no redis".to_owned()] });
-        assert_eq!(counts.to_string(), "1 passed, 0 failed, 1 not run");
+        assert_eq!(counts.to_string(), "1 passed, 0 failed", "the last line is read by others");
     }
 
     #[test]

@@ -47,6 +47,9 @@ pub(crate) struct Dependency {
     pub(crate) target: Option<String>,
 }
 
+/// Names, of those in a package's `tests/`, that are for wasm32 as well.
+const WASM_TESTS: [&str; 2] = ["wasm", "scenarios"];
+
 #[derive(Debug, Clone, Deserialize)]
 struct Target {
     name: String,
@@ -77,9 +80,44 @@ impl Package {
         self.metadata.as_ref().is_some_and(|metadata| metadata.tidegate.keep_unfinished)
     }
 
-    /// Whether it has tests for wasm32.
-    pub(crate) fn has_wasm_tests(&self) -> bool {
-        self.dependencies.iter().any(|dependency| dependency.name == "wasm-bindgen-test")
+    /// Its test programs that run as wasm32 too: those called `wasm` or `scenarios`, where it has wasm tests at all.
+    pub(crate) fn wasm_tests(&self) -> Vec<&str> {
+        if !self.dependencies.iter().any(|dependency| dependency.name == "wasm-bindgen-test") {
+            return Vec::new();
+        }
+        let tests = self.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "test"));
+        tests.map(|target| target.name.as_str()).filter(|name| WASM_TESTS.contains(name)).collect()
+    }
+}
+
+/// Packages that one call of cargo may compile for wasm32.
+///
+/// Features are the same in all of one call, and cargo's folder holds one module of each name. So the filters inside the
+/// suite, which have no entry points, are compiled apart from those that become modules of their own; in one folder each
+/// call would undo the other's work, in one call the suite would have the entry points of all.
+pub(crate) struct Together {
+    pub(crate) packages: Vec<Package>,
+    suite: bool,
+}
+
+impl Together {
+    /// The suite, and all others.
+    pub(crate) fn of(packages: Vec<Package>) -> [Together; 2] {
+        let (suite, others): (Vec<Package>, Vec<Package>) =
+            packages.into_iter().partition(|package| package.folder() == "filters/suite");
+        [Together { packages: others, suite: false }, Together { packages: suite, suite: true }]
+    }
+
+    /// Tells cargo which packages, and where to put what it compiles.
+    pub(crate) fn choose(&self, command: &mut Command) {
+        for package in &self.packages {
+            command.args(["--package", &package.name]);
+        }
+        if self.suite {
+            let usual = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+            let usual = usual.unwrap_or_else(|| paths::repo_root().join("target/cargo"));
+            command.arg("--target-dir").arg(usual.join("suite"));
+        }
     }
 }
 

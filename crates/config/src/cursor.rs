@@ -17,7 +17,9 @@ pub trait Decode: Sized {
 pub struct Cursor<'a> {
     value: &'a Value,
     path: Path<'a>,
-    report: &'a Report,
+    report: &'a Report<'a>,
+    /// Whether a secret may stand here, or below.
+    secret: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -28,12 +30,22 @@ enum Path<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) fn root(value: &'a Value, report: &'a Report) -> Self {
-        Self { value, path: Path::Root, report }
+    pub(crate) fn root(value: &'a Value, report: &'a Report<'a>) -> Self {
+        Self { value, path: Path::Root, report, secret: false }
     }
 
-    /// Reports that something else was expected here; the found value is quoted.
+    /// The same place, where a secret may stand: errors here and below quote neither values nor keys that nobody asked
+    /// for. Secrets get into the wrong places.
+    #[must_use]
+    pub fn secret(self) -> Self {
+        Self { secret: true, ..self }
+    }
+
+    /// Reports that something else was expected here; the found value is quoted, unless it may be a secret.
     pub fn expected<T>(&self, expected: impl fmt::Display) -> Option<T> {
+        if self.secret {
+            return self.expected_secret(expected);
+        }
         self.report(&expected, &self.value.describe());
         None
     }
@@ -52,6 +64,12 @@ impl<'a> Cursor<'a> {
     pub fn expected_found<T>(&self, expected: impl fmt::Display, found: impl fmt::Display) -> Option<T> {
         self.report(&expected, &found);
         None
+    }
+
+    /// The environment variable of this name, as the host gave it to the module.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.report.variable(name)
     }
 
     /// One instance for all kinds of texts, and all errors are rare.
@@ -148,7 +166,7 @@ impl<'a> Cursor<'a> {
         };
         for (index, (key, value)) in members.iter().enumerate() {
             if members.iter().take(index).any(|(earlier, _)| earlier == key) {
-                self.at_key(key, value).expected_found::<()>("each key once", "it twice");
+                self.at_key(self.shown(key), value).expected_found::<()>("each key once", "it twice");
             }
         }
         Some(Object { cursor: self, members, known: Vec::new() })
@@ -162,7 +180,7 @@ impl<'a> Cursor<'a> {
         Some(list.iter().enumerate().map(|(index, value)| Cursor {
             value,
             path: Path::Index(self, index),
-            report: self.report,
+            ..*self
         }))
     }
 
@@ -217,8 +235,13 @@ impl<'a> Cursor<'a> {
         self.decode()
     }
 
+    /// A key that may be a secret itself is not shown.
+    fn shown(&self, key: &'a str) -> &'a str {
+        if self.secret { "(a key)" } else { key }
+    }
+
     fn at_key(&'a self, key: &'a str, value: &'a Value) -> Cursor<'a> {
-        Cursor { value, path: Path::Key(self, key), report: self.report }
+        Cursor { value, path: Path::Key(self, key), ..*self }
     }
 }
 
@@ -247,6 +270,21 @@ pub struct Variant<'a> {
     pub key: &'static str,
     /// Its value.
     pub cursor: Cursor<'a>,
+}
+
+/// Puts what stands at a place, if anything does, into `slot`. False after something wrong was reported.
+///
+/// A configuration with many keys is filled in place rather than put together from its parts: with a `?` for each part,
+/// the code that drops those before it, again and again, is most of the code.
+pub fn fill<'a, T>(
+    cursor: Option<Cursor<'a>>,
+    slot: &mut T,
+    decode: impl FnOnce(Cursor<'a>) -> Option<T>,
+) -> bool {
+    let Some(cursor) = cursor else { return true };
+    let Some(decoded) = decode(cursor) else { return false };
+    *slot = decoded;
+    true
 }
 
 impl<'a> Object<'a> {
@@ -279,6 +317,16 @@ impl<'a> Object<'a> {
     /// Decodes what stands under `key`, or takes `default` if the key is absent.
     pub fn or<T: Decode>(&mut self, key: &'static str, default: T) -> Option<T> {
         self.get(key).map_or(Some(default), Cursor::decode)
+    }
+
+    /// Puts what stands under `key`, if anything does, into `slot`. False after something wrong was reported.
+    pub fn fill<T>(
+        &mut self,
+        key: &'static str,
+        slot: &mut T,
+        decode: impl FnOnce(Cursor<'a>) -> Option<T>,
+    ) -> bool {
+        fill(self.get(key), slot, decode)
     }
 
     /// Exactly one of `keys`; none or several are reported.
@@ -314,7 +362,9 @@ impl<'a> Object<'a> {
         for (key, value) in self.members {
             if !self.known.contains(&key.as_str()) {
                 let expected = one_of(self.known.iter().copied());
-                self.cursor.at_key(key, value).expected_found::<()>(expected, "an unknown key");
+                self.cursor
+                    .at_key(self.cursor.shown(key), value)
+                    .expected_found::<()>(expected, "an unknown key");
             }
         }
     }
@@ -354,6 +404,18 @@ impl Decode for String {
         match cursor.as_str() {
             Some(text) => Some(text.to_owned()),
             None => cursor.expected("a string"),
+        }
+    }
+}
+
+/// Any object, as it stands: for what is handed on and not looked at here.
+impl Decode for serde_json::Map<String, serde_json::Value> {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        // Reports members that stand twice.
+        cursor.object()?;
+        match cursor.value.into() {
+            serde_json::Value::Object(members) => Some(members),
+            _ => None,
         }
     }
 }

@@ -32,7 +32,39 @@ pub(crate) fn parse(document: &[u8]) -> Result<Value, Error> {
     })
 }
 
+/// The value of a JSON text, for use outside of configurations; `None` for what is no JSON. Of members of one name the
+/// last counts, and `3.0` is 3.
+///
+/// The same parser as that of configurations: another instance of serde_json's would be 7 KiB more of code.
+#[must_use]
+pub fn parse_json(text: &[u8]) -> Option<serde_json::Value> {
+    serde_json::from_slice::<Value>(text).ok().map(Value::into_json)
+}
+
 impl Value {
+    fn into_json(self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(truth) => Json::Bool(truth),
+            Self::Integer(integer) => match (i64::try_from(integer), u64::try_from(integer)) {
+                (Ok(integer), _) => Json::from(integer),
+                (_, Ok(integer)) => Json::from(integer),
+                _ => Json::from(integer as f64),
+            },
+            Self::Float(number) => Json::from(number),
+            Self::String(text) => Json::String(text),
+            Self::List(list) => Json::Array(list.into_iter().map(Self::into_json).collect()),
+            Self::Object(members) => {
+                let mut object = serde_json::Map::new();
+                for (name, value) in members {
+                    object.insert(name, value.into_json());
+                }
+                Json::Object(object)
+            }
+        }
+    }
+
     /// A number that arrived as a double. Above 2^53 one no longer tells its neighbours apart, so it is not taken for
     /// an integer.
     pub(crate) fn number(number: f64) -> Self {
@@ -75,10 +107,14 @@ impl Value {
                 text.push(']');
             }
             Self::Object(members) => {
-                let mut members: Vec<&(String, Self)> = members.iter().collect();
-                members.sort_by(|one, other| one.0.cmp(&other.0));
+                // Put where they belong one by one: a few members, and the library's sorting is 4 KiB of code.
+                let mut sorted: Vec<&(String, Self)> = Vec::with_capacity(members.len());
+                for member in members {
+                    let behind = sorted.iter().filter(|(key, _)| *key <= member.0).count();
+                    sorted.insert(behind, member);
+                }
                 text.push('{');
-                for (key, value) in members {
+                for (key, value) in sorted {
                     write_text(key, text);
                     value.write_canonical(text);
                 }
@@ -123,6 +159,25 @@ fn decimal(number: f64) -> String {
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ValueVisitor)
+    }
+}
+
+impl From<&Value> for serde_json::Value {
+    fn from(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Integer(value) => i64::try_from(*value)
+                .map(Self::from)
+                .or_else(|_| u64::try_from(*value).map(Self::from))
+                .unwrap_or(Self::Null),
+            Value::Float(value) => Self::from(*value),
+            Value::String(text) => Self::String(text.clone()),
+            Value::List(list) => Self::Array(list.iter().map(Self::from).collect()),
+            Value::Object(members) => {
+                Self::Object(members.iter().map(|(name, value)| (name.clone(), value.into())).collect())
+            }
+        }
     }
 }
 

@@ -64,18 +64,31 @@ impl fmt::Display for Errors {
 
 impl std::error::Error for Errors {}
 
-/// Collects errors while a document is decoded.
-#[derive(Debug, Default)]
-pub(crate) struct Report(RefCell<Vec<Error>>);
+/// Collects errors while a document is decoded, and knows the environment that it is decoded in.
+pub(crate) struct Report<'e> {
+    errors: RefCell<Vec<Error>>,
+    environment: &'e Environment<'e>,
+}
 
-impl Report {
+/// Variables by name.
+pub type Environment<'e> = dyn Fn(&str) -> Option<Vec<u8>> + 'e;
+
+impl<'e> Report<'e> {
+    pub(crate) fn new(environment: &'e Environment<'e>) -> Self {
+        Self { errors: RefCell::default(), environment }
+    }
+
     pub(crate) fn add(&self, error: Error) {
-        self.0.borrow_mut().push(error);
+        self.errors.borrow_mut().push(error);
+    }
+
+    pub(crate) fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        (self.environment)(name)
     }
 
     /// The decoded value if nothing was reported.
     pub(crate) fn finish<T>(self, decoded: Option<T>) -> Result<T, Errors> {
-        let errors = self.0.into_inner();
+        let errors = self.errors.into_inner();
         match decoded {
             Some(value) if errors.is_empty() => Ok(value),
             _ if errors.is_empty() => {

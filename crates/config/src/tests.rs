@@ -204,3 +204,34 @@ fn numbers_that_are_no_integers_are_shown_to_six_places() {
         assert_eq!(error_of::<bool>(number), format!("configuration: expected true or false, found {shown}"));
     }
 }
+
+/// A list of limits in a place where secrets may stand.
+#[derive(Debug)]
+struct Guarded;
+
+impl Decode for Guarded {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        cursor.secret().decode::<Document>().map(|_| Self)
+    }
+}
+
+#[test]
+fn where_secrets_may_stand_nothing_is_quoted() {
+    for document in [
+        r#""hunter2""#,
+        r#"{"limits": "hunter2"}"#,
+        r#"{"limits": ["hunter2"]}"#,
+        r#"{"limits": [{"name": "hunter2 hunter2", "per": "hunter2", "requests": "hunter2"}]}"#,
+        r#"{"limits": [{"hunter2": 1, "hunter2": 2}], "hunter2": {}}"#,
+    ] {
+        let told = errors::<Guarded>(document).join("\n");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+    assert_eq!(
+        errors::<Guarded>(r#"{"limits": [], "hunter2": "x"}"#),
+        [
+            "limits: expected a list of at least one, found an empty list",
+            "(a key): expected \"limits\", found an unknown key"
+        ]
+    );
+}

@@ -6,6 +6,7 @@ mod duration;
 mod fraction;
 mod header;
 mod name;
+mod secret;
 
 pub use address::Cidr;
 pub use digest::{DigestError, Sha256Digest};
@@ -13,3 +14,4 @@ pub use duration::Duration;
 pub use fraction::Fraction;
 pub use header::{HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 pub use name::Name;
+pub use secret::Secret;

@@ -16,8 +16,7 @@ impl Claims {
     /// Reads them from JSON; `None` if it is no object.
     #[must_use]
     pub fn parse(json: &[u8]) -> Option<Self> {
-        // As any value first: asking for an object alone would link serde_json's messages about everything else.
-        match serde_json::from_slice(json).ok()? {
+        match tidegate_config::parse_json(json)? {
             Value::Object(members) => Some(Self(members)),
             _ => None,
         }

@@ -38,10 +38,16 @@ pub struct BodyPiece<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum GrpcStatus {
+    /// Nothing else fits.
+    Unknown = 2,
     /// The identity lacks the right.
     PermissionDenied = 7,
     /// A quota is used up.
     ResourceExhausted = 8,
+    /// There is no such method.
+    Unimplemented = 12,
+    /// The request is not as it has to be.
+    Internal = 13,
     /// The filter could not decide.
     Unavailable = 14,
     /// No credential, or a bad one.

@@ -178,6 +178,22 @@ impl Headers {
         }
     }
 
+    /// Puts `path`, with its query, in the place of `:path`.
+    pub fn set_path(&mut self, path: &HeaderValue) {
+        self.set_pseudo(":path", path);
+    }
+
+    /// Puts `authority` in the place of `:authority`.
+    pub fn set_authority(&mut self, authority: &HeaderValue) {
+        self.set_pseudo(":authority", authority);
+    }
+
+    fn set_pseudo(&mut self, name: &str, value: &HeaderValue) {
+        if !self.known || self.first(name) != Some(value.as_bytes()) {
+            self.edits.push(EditKind::Set, name, value.as_bytes());
+        }
+    }
+
     /// Adds `value` behind those that are there.
     pub fn append(&mut self, name: &HeaderName, value: &HeaderValue) {
         self.edits.push(EditKind::Append, name.as_str(), value.as_bytes());
@@ -188,6 +204,24 @@ impl Headers {
         let needless = self.known && self.values(name.as_str()).next().is_none();
         if !needless {
             self.edits.push(EditKind::Remove, name.as_str(), &[]);
+        }
+    }
+
+    /// Removes headers that many backends take for `name`: CGI, WSGI and PHP make one variable of `x-user` and `x_user`.
+    pub fn remove_twins(&mut self, name: &HeaderName) {
+        let name = name.as_str();
+        let dashed = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
+        let is_twin = |found: &[u8]| {
+            found.len() == name.len()
+                && found != name.as_bytes()
+                && found.iter().map(dashed).eq(name.as_bytes().iter().map(dashed))
+        };
+        // Names of received headers are tokens, hence text.
+        let twins = self.block.iter().filter(|(found, _)| is_twin(found));
+        let twins: Vec<String> =
+            twins.map(|(found, _)| String::from_utf8_lossy(found).into_owned()).collect();
+        for twin in twins {
+            self.edits.push(EditKind::Remove, &twin, &[]);
         }
     }
 

@@ -101,6 +101,8 @@ impl Property {
     pub const UPSTREAM_ADDRESS: Self = Self(b"upstream\0address");
     /// Status of the response, as a little-endian 64-bit integer; absent if there was none.
     pub const RESPONSE_CODE: Self = Self(b"response\0code");
+    /// Why the response is what it is: `via_upstream`, `cluster_not_found`, `route_not_found`, a filter's own word…
+    pub const RESPONSE_CODE_DETAILS: Self = Self(b"response\0code_details");
     /// Time from the request's start to its end in nanoseconds, as a little-endian 64-bit integer.
     pub const REQUEST_DURATION: Self = Self(b"request\0duration");
     /// When the request's first byte arrived: nanoseconds since 1970, as a little-endian 64-bit integer.
@@ -125,8 +127,6 @@ impl Property {
     pub const GRPC_STATUS: Self = Self(b"response\0grpc_status");
     /// What went wrong, as a little-endian 64-bit integer: a bit for each of Envoy's response flags.
     pub const RESPONSE_FLAGS: Self = Self(b"response\0flags");
-    /// What became of the request, in Envoy's words: `via_upstream`, `route_not_found`.
-    pub const RESPONSE_DETAILS: Self = Self(b"response\0code_details");
     /// The region that the proxy was told it runs in.
     pub const NODE_REGION: Self = Self(b"xds\0node\0locality\0region");
     /// The zone that the proxy was told it runs in.
@@ -139,6 +139,10 @@ impl Property {
     pub const NODE_ID: Self = Self(b"xds\0node\0id");
     /// The name of the plugin's configuration: what tells two plugins of a proxy apart.
     pub const PLUGIN_NAME: Self = Self(b"plugin_name");
+    /// Whether the peer presented a certificate: one byte, 1 if so.
+    pub const PEER_HAS_CERTIFICATE: Self = Self(b"connection\0mtls");
+    /// The first URI among the names of the peer's certificate.
+    pub const PEER_URI: Self = Self(b"connection\0uri_san_peer_certificate");
     /// The principal that `auth` established, as filter state: no client can set it.
     pub const PRINCIPAL: Self = Self(b"tg.principal");
     /// The claims of the principal, a JSON object, as filter state.
@@ -197,6 +201,10 @@ pub trait Host: Clock {
     /// If the host has no source of randomness.
     fn random(&self) -> Result<[u8; 16], HostError>;
 
+    /// A variable of the environment that the module was given (`vm_config.environment_variables`): the same in every
+    /// worker.
+    fn variable(&self, name: &str) -> Option<Vec<u8>>;
+
     /// An attribute; `None` if it is not there.
     fn property(&self, property: Property) -> Option<Vec<u8>>;
 
@@ -215,7 +223,7 @@ pub trait Host: Clock {
     /// Adds to a counter or gauge.
     fn add(&self, metric: MetricId, delta: i64);
 
-    /// Records a value in a histogram, or gives a gauge this value.
+    /// Records a value in a histogram, or sets a gauge, which has one value for all workers.
     fn record(&self, metric: MetricId, value: u64);
 
     /// Reads request headers: when they arrive, and when the exchange has ended, as the upstream got them. In between the

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use tidegate_config::{Cidr, Cursor, Decode, Object};
+use tidegate_config::{Cidr, Cursor, Object};
 
 use crate::claim::ClaimMatch;
 use crate::facts::Facts;
-use crate::field::{FieldMatch, cookie_values, query_values};
+use crate::field::{FieldMatch, Visit, each_cookie, each_header, each_query};
 use crate::host::HostMatch;
-use crate::path::PathMatch;
+use crate::path::{PathCaptures, PathMatch};
 use crate::text::TextMatch;
 
 /// When a rule applies: all of `match`, none of `not`, at least one of `any`.
@@ -53,6 +53,27 @@ impl Conditions {
         Some(Self { all: all?, not: not?, any: any? })
     }
 
+    /// Decodes what stands under a key that holds the words of a `match` alone.
+    pub fn from_match(cursor: Cursor<'_>, scope: Scope) -> Option<Self> {
+        Match::decode(cursor, scope).map(|all| Self { all, ..Self::default() })
+    }
+
+    /// The names of what is captured whichever way the path satisfies `match`: by templates, and by regular expressions
+    /// (their groups' names, and `1`, `2`…).
+    #[must_use]
+    pub fn capture_names(&self) -> Vec<String> {
+        let mut paths = self.all.paths.iter().map(PathMatch::capture_names);
+        let mut names = paths.next().unwrap_or_default();
+        paths.for_each(|others| names.retain(|name| others.contains(name)));
+        names
+    }
+
+    /// What the path condition that holds captures.
+    #[must_use]
+    pub fn captures<'f>(&'f self, facts: &'f Facts<'_>) -> PathCaptures<'f> {
+        self.all.paths.iter().find_map(|path| path.captures(facts)).unwrap_or_default()
+    }
+
     /// Whether the rule applies.
     #[must_use]
     pub fn match_facts(&self, facts: &Facts<'_>) -> bool {
@@ -75,8 +96,17 @@ impl Conditions {
     /// Whether any condition speaks of the path.
     #[must_use]
     pub fn name_paths(&self) -> bool {
-        let mut parts = self.any.iter().chain(&self.not).chain([&self.all]);
-        parts.any(|part| !part.paths.is_empty())
+        self.parts().any(|part| !part.paths.is_empty())
+    }
+
+    /// Whether any condition speaks of the client's address.
+    #[must_use]
+    pub fn name_sources(&self) -> bool {
+        self.parts().any(|part| !part.cidrs.is_empty())
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Match> {
+        self.any.iter().chain(&self.not).chain([&self.all])
     }
 }
 
@@ -97,17 +127,18 @@ pub struct Match {
 impl Match {
     fn decode(cursor: Cursor<'_>, scope: Scope) -> Option<Self> {
         let mut object = cursor.object()?;
-        let decoded = Self::from_object(&mut object, scope);
+        let all = Self::from_object(&mut object, scope);
         object.finish();
-        decoded
+        all
     }
 
     /// Decodes the conditions among the keys of an object that may have others beside them.
     pub fn from_object(object: &mut Object<'_>, scope: Scope) -> Option<Self> {
-        let paths = list(object, "paths");
-        let hosts = list(object, "hosts");
-        let methods = object.get("methods").map_or(Some(Vec::new()), methods);
-        let headers = object.get("headers").map_or(Some(Vec::new()), |cursor| {
+        let mut all = Self::default();
+        let mut fine = object.fill("paths", &mut all.paths, Cursor::non_empty_list);
+        fine &= object.fill("hosts", &mut all.hosts, Cursor::non_empty_list);
+        fine &= object.fill("methods", &mut all.methods, methods);
+        fine &= object.fill("headers", &mut all.headers, |cursor| {
             let decoded: Vec<_> = cursor.elements()?.map(FieldMatch::decode_header).collect();
             if decoded.is_empty() {
                 cursor.expected("a list of at least one")
@@ -115,29 +146,21 @@ impl Match {
                 decoded.into_iter().collect()
             }
         });
-        let query = list(object, "query");
-        let cookies = list(object, "cookies");
-        let cidrs = object.get("source").map_or(Some(Vec::new()), |cursor| {
+        fine &= object.fill("query", &mut all.query, Cursor::non_empty_list);
+        fine &= object.fill("cookies", &mut all.cookies, Cursor::non_empty_list);
+        fine &= object.fill("source", &mut all.cidrs, |cursor| {
             let mut source = cursor.object()?;
             let cidrs = source.require("cidrs").and_then(Cursor::non_empty_list);
             source.finish();
             cidrs
         });
-        let (principals, claims) = match scope {
-            Scope::Request => (principals(object), list(object, "claims")),
-            Scope::Unauthenticated => (Some(Vec::new()), Some(Vec::new())),
-        };
-        Some(Self {
-            paths: paths?,
-            hosts: hosts?,
-            methods: methods?,
-            headers: headers?,
-            query: query?,
-            cookies: cookies?,
-            cidrs: cidrs?,
-            principals: principals?,
-            claims: claims?,
-        })
+        if scope == Scope::Request {
+            let principals = principals(object);
+            fine &= principals.is_some();
+            all.principals = principals.unwrap_or_default();
+            fine &= object.fill("claims", &mut all.claims, Cursor::non_empty_list);
+        }
+        fine.then_some(all)
     }
 
     /// Whether there is no condition at all: every request satisfies it.
@@ -172,18 +195,18 @@ impl Match {
         if !any(&self.hosts, |host| host.matches(facts.authority())) {
             return Some(("hosts", None));
         }
-        let header = |field: &FieldMatch| field.matches(exchange.request().values(&field.name));
-        if let Some(index) = first_unmet(&self.headers, header) {
+        if let Some(index) =
+            first_unmet_field(&self.headers, &|name, visit| each_header(exchange, name, visit))
+        {
             return Some(("headers", Some(index)));
         }
-        let query = |field: &FieldMatch| field.matches(query_values(exchange.path(), &field.name));
-        if let Some(index) = first_unmet(&self.query, query) {
+        if let Some(index) = first_unmet_field(&self.query, &|name, visit| each_query(exchange, name, visit))
+        {
             return Some(("query", Some(index)));
         }
-        let cookie = |field: &FieldMatch| {
-            field.matches(cookie_values(exchange.request().values("cookie"), &field.name))
-        };
-        if let Some(index) = first_unmet(&self.cookies, cookie) {
+        if let Some(index) =
+            first_unmet_field(&self.cookies, &|name, visit| each_cookie(exchange, name, visit))
+        {
             return Some(("cookies", Some(index)));
         }
         if !any(&self.cidrs, |cidr| facts.source().is_some_and(|address| cidr.contains(address))) {
@@ -220,6 +243,10 @@ impl fmt::Display for Unmet {
     }
 }
 
+fn first_unmet_field(list: &[FieldMatch], each: &dyn Fn(&str, Visit<'_>)) -> Option<usize> {
+    first_unmet(list, |field| field.matches(each))
+}
+
 fn first_unmet<T>(list: &[T], holds: impl Fn(&T) -> bool) -> Option<usize> {
     list.iter().position(|element| !holds(element))
 }
@@ -227,10 +254,6 @@ fn first_unmet<T>(list: &[T], holds: impl Fn(&T) -> bool) -> Option<usize> {
 /// An empty list is no condition; of a list one must hold.
 fn any<T>(list: &[T], holds: impl Fn(&T) -> bool) -> bool {
     list.is_empty() || list.iter().any(holds)
-}
-
-fn list<T: Decode>(object: &mut Object<'_>, key: &'static str) -> Option<Vec<T>> {
-    object.get(key).map_or(Some(Vec::new()), Cursor::non_empty_list)
 }
 
 fn methods(cursor: Cursor<'_>) -> Option<Vec<String>> {

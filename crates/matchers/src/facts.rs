@@ -46,6 +46,17 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// The same facts with another reading of the path.
+    #[must_use]
+    pub fn with_path(
+        exchange: &'a Exchange,
+        host: &'a dyn Host,
+        client_address: ClientAddress,
+        path: Vec<u8>,
+    ) -> Self {
+        Self { path: OnceCell::from(Cow::Owned(path)), ..Self::new(exchange, host, client_address) }
+    }
+
     /// The facts of an exchange whose client's address is known.
     pub(crate) fn with_source(
         exchange: &'a Exchange,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use tidegate_config::{Cursor, Decode, HeaderName};
+use tidegate_filter_api::Exchange;
 
 use crate::text::TextMatch;
 
@@ -21,22 +22,34 @@ pub(crate) enum FieldCondition {
 }
 
 impl FieldMatch {
-    /// Whether the values, every occurrence of them, satisfy the condition.
-    pub(crate) fn matches<V: AsRef<[u8]>>(&self, values: impl Iterator<Item = V>) -> bool {
-        let mut values = values.peekable();
-        match &self.condition {
-            FieldCondition::Present(present) => values.peek().is_some() == *present,
-            FieldCondition::Any(text) => values.any(|value| text.matches(value.as_ref())),
-            // `all` of no values would let an absent header satisfy a condition on its value.
-            FieldCondition::All(text) => {
-                values.peek().is_some() && values.all(|value| text.matches(value.as_ref()))
+    /// Whether the values that `each` visits, every occurrence of them, satisfy the condition.
+    pub(crate) fn matches(&self, each: &dyn Fn(&str, Visit<'_>)) -> bool {
+        let (mut some, mut met, mut unmet) = (false, false, false);
+        each(&self.name, &mut |value| {
+            some = true;
+            match &self.condition {
+                FieldCondition::Present(_) => false,
+                FieldCondition::Any(text) => {
+                    met = text.matches(value);
+                    !met
+                }
+                FieldCondition::All(text) => {
+                    unmet = !text.matches(value);
+                    !unmet
+                }
             }
+        });
+        match &self.condition {
+            FieldCondition::Present(present) => some == *present,
+            FieldCondition::Any(_) => met,
+            // `all` of no values would let an absent header satisfy a condition on its value.
+            FieldCondition::All(_) => some && !unmet,
         }
     }
 
     /// Header conditions: as any field, but the name is a header's and loses its case.
     pub(crate) fn decode_header(cursor: Cursor<'_>) -> Option<Self> {
-        Self::decode_named(cursor, |name| name.decode::<HeaderName>().map(|name| name.as_str().to_owned()))
+        Self::decode_named(cursor, |name| request_header(name).map(|name| name.as_str().to_owned()))
     }
 
     fn decode_named(cursor: Cursor<'_>, name: impl Fn(Cursor<'_>) -> Option<String>) -> Option<Self> {
@@ -64,6 +77,36 @@ impl Decode for FieldMatch {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         Self::decode_named(cursor, |name| name.decode())
     }
+}
+
+/// The name of a request's header to look at. Envoy has made `:authority` of `host`: what looks for that would never find
+/// one.
+pub fn request_header(cursor: Cursor<'_>) -> Option<HeaderName> {
+    let name: HeaderName = cursor.decode()?;
+    if name.as_str() == "host" {
+        return cursor
+            .expected("another header (the host is told by \"hosts\" in conditions, \"host\" elsewhere)");
+    }
+    Some(name)
+}
+
+/// Looks at a value; whether it wants to see the next. Not a type of its own for each that looks: three kinds of values in
+/// as many places would be as many copies of the code.
+pub type Visit<'v> = &'v mut dyn FnMut(&[u8]) -> bool;
+
+/// Visits every value of header `name`.
+pub fn each_header(exchange: &Exchange, name: &str, visit: Visit<'_>) {
+    let _ = exchange.request().values(name).all(visit);
+}
+
+/// Visits every value of cookie `name`.
+pub fn each_cookie(exchange: &Exchange, name: &str, visit: Visit<'_>) {
+    let _ = cookie_values(exchange.request().values("cookie"), name).all(visit);
+}
+
+/// Visits every value of query parameter `name`.
+pub fn each_query(exchange: &Exchange, name: &str, visit: Visit<'_>) {
+    let _ = query_values(exchange.path(), name).all(|value| visit(&value));
 }
 
 /// Every value of cookie `name` in the values of `cookie` headers (RFC 6265 section 5.4).
@@ -97,7 +140,8 @@ pub fn query_pairs(path: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     pairs.map(|pair| split_once(pair, b'=').unwrap_or((pair, b"")))
 }
 
-pub(crate) fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
+/// A name or value of a parameter with `+` and `%XX` decoded, as HTML forms encode them.
+pub fn form_decoded(text: &[u8]) -> Cow<'_, [u8]> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Cow::Borrowed(text);
     }

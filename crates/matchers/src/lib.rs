@@ -12,6 +12,7 @@ mod field;
 mod host;
 mod index;
 mod path;
+mod readings;
 mod regex;
 mod source;
 mod status;
@@ -21,10 +22,14 @@ mod text;
 pub use claim::ClaimMatch;
 pub use conditions::{Conditions, Match, Scope, Unmet};
 pub use facts::Facts;
-pub use field::{cookie_pairs, cookie_values, query_pairs, query_values};
+pub use field::{
+    Visit, cookie_pairs, cookie_values, each_cookie, each_header, each_query, form_decoded, query_pairs,
+    query_values, request_header,
+};
 pub use host::canonical as canonical_host;
 pub use index::{RuleIndex, Shadow};
-pub use path::{is_ambiguous, normalise};
+pub use path::{PathCaptures, is_ambiguous, normalise};
+pub use readings::readings;
 pub use regex::{Regex, RegexError};
 pub use source::ClientAddress;
 pub use status::StatusMatch;

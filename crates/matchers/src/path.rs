@@ -10,7 +10,8 @@ use tidegate_config::{Cursor, Decode};
 
 use crate::facts::Facts;
 use crate::field::split_once;
-use crate::template::Template;
+use crate::regex::Regex;
+use crate::template::{Captures, Template};
 use crate::text::TextMatch;
 
 /// A condition on the path.
@@ -39,6 +40,62 @@ impl PathMatch {
                 .strip_prefix(prefix.as_slice())
                 .is_some_and(|rest| matches!(rest.first(), None | Some(b'/'))),
             PathCondition::Template(template) => template.fits(path),
+        }
+    }
+}
+
+impl PathMatch {
+    pub(crate) fn capture_names(&self) -> Vec<String> {
+        match &self.condition {
+            PathCondition::Template(template) => template.names().map(str::to_owned).collect(),
+            PathCondition::Text(TextMatch::Regex(regex)) => {
+                let numbered = (1..).zip(regex.names());
+                numbered
+                    .flat_map(|(number, name)| [Some(number.to_string()), name.map(str::to_owned)])
+                    .flatten()
+                    .collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What it captures, if it holds.
+    pub(crate) fn captures<'f>(&'f self, facts: &'f Facts<'_>) -> Option<PathCaptures<'f>> {
+        let path = if self.raw { facts.exchange().path() } else { facts.path() };
+        match &self.condition {
+            PathCondition::Template(template) => template.matches(path).map(PathCaptures::Template),
+            PathCondition::Text(TextMatch::Regex(regex)) => {
+                regex.captures(path).map(|groups| PathCaptures::Regex(regex, groups))
+            }
+            _ => self.matches(facts.exchange().path(), facts).then_some(PathCaptures::None),
+        }
+    }
+}
+
+/// What a condition on the path captured.
+#[derive(Debug, Clone, Default)]
+pub enum PathCaptures<'f> {
+    /// Nothing can be captured.
+    #[default]
+    None,
+    /// By a template.
+    Template(Captures<'f, 'f>),
+    /// By the groups of a regular expression.
+    Regex(&'f Regex, Vec<Option<&'f [u8]>>),
+}
+
+impl<'f> PathCaptures<'f> {
+    /// What was captured under `name`; `None` also for a group that took no part.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'f [u8]> {
+        match self {
+            Self::None => None,
+            Self::Template(captures) => captures.get(name),
+            Self::Regex(regex, groups) => {
+                let named = regex.names().position(|known| known == Some(name));
+                let index = named.or_else(|| name.parse::<usize>().ok()?.checked_sub(1))?;
+                groups.get(index).copied().flatten()
+            }
         }
     }
 }

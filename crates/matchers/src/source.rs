@@ -26,7 +26,7 @@ impl ClientAddress {
     #[must_use]
     pub fn of(&self, exchange: &Exchange, host: &dyn Host) -> Option<IpAddr> {
         let address = match self.trusted_hops {
-            0 => peer(&host.property(Property::SOURCE_ADDRESS)?)?,
+            0 => address(&host.property(Property::SOURCE_ADDRESS)?)?,
             hops => forwarded(exchange, hops)?,
         };
         Some(address.to_canonical())
@@ -58,9 +58,9 @@ impl Decode for ClientAddress {
     }
 }
 
-/// `127.0.0.1:4321` or `[::1]:4321`.
-fn peer(property: &[u8]) -> Option<IpAddr> {
-    let text = std::str::from_utf8(property).ok()?;
+/// `127.0.0.1:4321` or `[::1]:4321`, as Envoy and some load balancers write it, or an address alone.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
     text.parse::<SocketAddr>().map(|address| address.ip()).or_else(|_| text.parse()).ok()
 }
 
@@ -69,5 +69,5 @@ fn forwarded(exchange: &Exchange, hops: usize) -> Option<IpAddr> {
     let lines = exchange.request().values("x-forwarded-for");
     let entries: Vec<&[u8]> = lines.flat_map(|line| line.split(|byte| *byte == b',')).collect();
     let entry = entries.len().checked_sub(hops).and_then(|index| entries.get(index))?;
-    std::str::from_utf8(entry.trim_ascii()).ok()?.parse().ok()
+    address(entry.trim_ascii())
 }

@@ -21,12 +21,12 @@ pub struct Plugin<F> {
 }
 
 impl<F: Filter> Plugin<F> {
-    /// Configures a filter. Whether it succeeds depends on `document` alone.
+    /// Configures a filter. Whether it succeeds depends on `document` and the module's environment alone.
     ///
     /// # Errors
     /// Everything that is wrong with the configuration.
     pub fn configure(document: &[u8], host: &dyn Host) -> Result<Self, Errors> {
-        let config = tidegate_config::decode(document)?;
+        let config = tidegate_config::decode_in(document, &|name| host.variable(name))?;
         let name = format!("tidegate.{}.host_errors", F::NAME);
         let host_errors = host.define_metric(MetricKind::Counter, &name).ok();
         Ok(Self { filter: F::new(config, host), host_errors })

@@ -1,5 +1,6 @@
 //! A fake host: the real pipeline over a host made of maps.
 
+mod files;
 mod host;
 mod replay;
 mod worker;

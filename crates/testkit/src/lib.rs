@@ -6,3 +6,4 @@
 pub mod allocations;
 pub mod fake;
 pub mod scenario;
+pub mod tokens;

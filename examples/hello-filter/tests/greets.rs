@@ -1,7 +1,7 @@
 //! How a filter of one's own is tested: no Envoy, no wasm.
 
 use tidegate_hello_filter::Hello;
-use tidegate_testkit::fake::{refusal, worker};
+use tidegate_testkit::fake::{refusal, replay_folder, worker};
 
 #[test]
 fn the_upstream_is_greeted() {
@@ -15,4 +15,10 @@ fn a_greeting_that_splits_a_message_is_refused() {
         refusal::<Hello>(r#"{"greeting": "hello\r\nx: y"}"#),
         "greeting: expected a header value without control characters, found \"hello\\r\\nx: y\""
     );
+}
+
+/// The same files as real Envoys replay: `cargo xtask test --tier 2`.
+#[test]
+fn every_scenario_is_as_its_file_says() {
+    replay_folder::<Hello>("hello-filter");
 }

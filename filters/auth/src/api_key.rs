@@ -1,14 +1,19 @@
 //! API keys.
 
+use std::rc::Rc;
+
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
-use tidegate_config::{Cursor, Decode, HeaderName, Name, Sha256Digest};
-use tidegate_filter_api::Headers;
+use tidegate_config::{Cursor, Decode, HeaderValue, Name, Sha256Digest};
+use tidegate_filter_api::{Claims, Exchange};
+
+use crate::credential::Place;
+use crate::identity::{Identity, Known, Verdict};
 
 /// Who holds which key, and where it is presented.
 #[derive(Debug)]
 pub(crate) struct ApiKeys {
-    pub(crate) from: Vec<HeaderName>,
+    pub(crate) from: Vec<Place>,
     keys: Vec<Key>,
 }
 
@@ -16,63 +21,54 @@ pub(crate) struct ApiKeys {
 struct Key {
     id: Name,
     sha256: Sha256Digest,
-}
-
-/// What the credentials of a request say.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Identity<'a> {
-    /// There is none.
-    Missing,
-    /// There is one, and it is bad; or several, not all of them good or not all of one caller.
-    Bad,
-    /// The caller.
-    Known(&'a Name),
+    holder: Rc<Identity>,
 }
 
 impl ApiKeys {
     /// Checks every key that the request presents: all must be good, and all the same caller's.
-    pub(crate) fn identify(&self, headers: &Headers) -> Identity<'_> {
-        let mut identity = Identity::Missing;
-        for value in self.from.iter().flat_map(|name| headers.values(name.as_str())) {
-            identity = match (identity, self.holder(value)) {
-                (Identity::Missing, Some(holder)) => Identity::Known(holder),
-                (Identity::Known(earlier), Some(holder)) if earlier == holder => Identity::Known(holder),
-                _ => return Identity::Bad,
+    pub(crate) fn identify(&self, exchange: &Exchange) -> Verdict {
+        let presented = Place::credentials(&self.from, exchange);
+        if presented.ambiguous {
+            return Verdict::Refused("the header stands several times");
+        }
+        let mut holder: Option<&Key> = None;
+        for value in &presented.values {
+            holder = match (holder, self.holder(value)) {
+                (None, Some(found)) => Some(found),
+                (Some(earlier), Some(found)) if earlier.id == found.id => Some(found),
+                (_, None) => return Verdict::Refused("the key is nobody's"),
+                (Some(_), Some(_)) => return Verdict::Refused("the keys are several callers'"),
             };
         }
-        identity
+        holder.map_or(Verdict::Missing, |key| Verdict::Known(Rc::clone(&key.holder)))
     }
 
     /// Who holds `key`. Every digest is compared, each in constant time: how long it takes says nothing about which
     /// matched, or how nearly.
-    fn holder(&self, key: &[u8]) -> Option<&Name> {
+    fn holder(&self, key: &[u8]) -> Option<&Key> {
         let digest: [u8; 32] = Sha256::digest(key).into();
         let mut found = u32::MAX;
         for (index, candidate) in (0_u32..).zip(&self.keys) {
             let equal: Choice = candidate.sha256.as_bytes().ct_eq(&digest);
             found.conditional_assign(&index, equal);
         }
-        self.keys.get(found as usize).map(|key| &key.id)
+        self.keys.get(found as usize)
     }
 }
 
 impl Decode for ApiKeys {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let from = object.require("from").and_then(|cursor| {
-            let places: Vec<Place> = cursor.non_empty_list()?;
-            Some(places.into_iter().map(|place| place.0).collect())
-        });
+        let from = object.require("from").and_then(Cursor::non_empty_list);
         let keys = object.require("keys").and_then(|cursor| {
             let keys: Vec<Key> = cursor.non_empty_list()?;
-            let shared = keys.iter().enumerate().find(|(index, key)| {
-                keys.iter().take(*index).any(|earlier| earlier.sha256 == key.sha256 && earlier.id != key.id)
-            });
+            let mut seen = std::collections::BTreeSet::new();
+            let shared = keys.iter().enumerate().find(|(_, key)| !seen.insert(*key.sha256.as_bytes()));
             match shared {
                 // One key, two callers: which it is would depend on the order of the list.
                 Some((index, key)) => cursor.expected_found(
-                    "each digest under one id",
-                    format_args!("that of keys[{index}] (\"{}\") under an earlier one too", key.id),
+                    "each digest once",
+                    format_args!("that of keys[{index}] (\"{}\") earlier too", key.id),
                 ),
                 None => Some(keys),
             }
@@ -82,31 +78,25 @@ impl Decode for ApiKeys {
     }
 }
 
-/// `{header: x-api-key}`
-struct Place(HeaderName);
-
-impl Decode for Place {
+impl Decode for Key {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let header = object.required("header");
+        let id: Option<Name> = object.required("id");
+        let sha256 = object.require("sha256").and_then(digest);
+        let claims: Option<Option<serde_json::Map<_, _>>> = object.optional("claims");
         object.finish();
-        header.map(Self)
+        let id = id?;
+        let claims = claims?.map(|members| Known::new(Claims::new(members)));
+        let holder = Identity { claims, ..Identity::named(HeaderValue::from(&id)) };
+        Some(Self { id, sha256: sha256?, holder: Rc::new(holder) })
     }
 }
 
-impl Decode for Key {
-    fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        // SHA-256 of nothing: an empty credential would be somebody's.
-        const OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-        let mut object = cursor.object()?;
-        let id = object.required("id");
-        let sha256 = object.require("sha256").and_then(|cursor| {
-            if cursor.as_str() == Some(OF_NOTHING) {
-                return cursor.expected_found("the digest of a key", "that of an empty text");
-            }
-            cursor.decode()
-        });
-        object.finish();
-        Some(Self { id: id?, sha256: sha256? })
+/// The digest of a key or password, but of an empty one: an empty credential would be somebody's.
+pub(crate) fn digest(cursor: Cursor<'_>) -> Option<Sha256Digest> {
+    const OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    if cursor.as_str() == Some(OF_NOTHING) {
+        return cursor.expected_found("the digest of a secret", "that of an empty text");
     }
+    cursor.decode()
 }

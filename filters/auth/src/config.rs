@@ -1,9 +1,11 @@
 //! The filter's configuration.
 
 use tidegate_config::{Cursor, Decode, HeaderName, Name, Object, unique_names};
-use tidegate_matchers::{ClientAddress, Conditions, Scope, TextMatch};
+use tidegate_matchers::{ClientAddress, Conditions, Scope};
 
-use crate::api_key::ApiKeys;
+use crate::entitlement::Entitlement;
+use crate::provider::Provider;
+use crate::requirement::Requirement;
 
 /// The filter's configuration: see the filter's README for every word.
 #[derive(Debug)]
@@ -11,15 +13,10 @@ pub struct Config {
     pub(crate) providers: Vec<Provider>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) default_allow: bool,
-    pub(crate) principal_header: Option<HeaderName>,
-    pub(crate) strip_credentials: bool,
+    pub(crate) forward: Forward,
     pub(crate) client_address: ClientAddress,
-}
-
-/// A way to prove an identity; its name is a key of the configuration, which rules refer to.
-#[derive(Debug)]
-pub(crate) struct Provider {
-    pub(crate) keys: ApiKeys,
+    pub(crate) ambiguous_paths: AmbiguousPaths,
+    pub(crate) publish_decisions: bool,
 }
 
 /// One rule. A rule that denies beats all others; of the others the first that matches decides.
@@ -28,6 +25,10 @@ pub(crate) struct Rule {
     pub(crate) name: Name,
     pub(crate) conditions: Conditions,
     pub(crate) action: Action,
+    /// Whom it is for; beside `deny`, whom it is against.
+    pub(crate) entitlement: Entitlement,
+    /// Only counted: what happens is as if the rule were not there.
+    pub(crate) shadow: bool,
 }
 
 /// What a rule asks of the requests it matches.
@@ -37,14 +38,35 @@ pub(crate) enum Action {
     AllowAnyone,
     /// To go away.
     Deny,
-    /// An identity by the provider of this index, and one of these principals if any are named.
-    Require { provider: usize, principals: Vec<TextMatch> },
+    /// An identity.
+    Require(Requirement),
+}
+
+/// What goes on to the upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Forward {
+    pub(crate) principal_header: Option<HeaderName>,
+    /// Claim and header.
+    pub(crate) claims: Vec<(String, HeaderName)>,
+    pub(crate) strip_credentials: bool,
+}
+
+/// What is done with paths that servers read in several ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AmbiguousPaths {
+    Refuse,
+    /// Rules that protect match when any reading does, rules that open only when all do.
+    Worst,
 }
 
 impl Decode for Config {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let providers = object.get("providers").map_or(Some(Vec::new()), providers);
+        let providers = object.get("providers").map_or(Some(Vec::new()), |cursor| {
+            let decoded: Vec<Option<Provider>> =
+                cursor.entries()?.map(|(name, cursor)| Provider::decode(name, cursor)).collect();
+            decoded.into_iter().collect()
+        });
         // Rules are checked against the providers' names even where a provider itself is wrong.
         let names = object.get("providers").map_or(Vec::new(), |cursor| cursor.keys());
         let rules = object.require("rules").and_then(|cursor| {
@@ -57,40 +79,58 @@ impl Decode for Config {
         let default_allow = object
             .get("default")
             .map_or(Some(false), |cursor| cursor.word(&[("deny", false), ("allow", true)]));
-        let forward = object.get("forward").map_or(Some((None, false)), forward);
+        let forward = object.or("forward", Forward::default());
         let client_address = object.or("client_address", ClientAddress::default());
+        let ambiguous_paths = object.get("ambiguous_paths").map_or(Some(AmbiguousPaths::Refuse), |cursor| {
+            cursor.word(&[("refuse", AmbiguousPaths::Refuse), ("worst", AmbiguousPaths::Worst)])
+        });
+        let publish_decisions = object.or("publish_decisions", false);
         object.finish();
-        let (principal_header, strip_credentials) = forward?;
         Some(Self {
             providers: providers?,
             rules: rules?,
             default_allow: default_allow?,
-            principal_header,
-            strip_credentials,
+            forward: forward?,
             client_address: client_address?,
+            ambiguous_paths: ambiguous_paths?,
+            publish_decisions: publish_decisions?,
         })
     }
 }
 
-fn providers(cursor: Cursor<'_>) -> Option<Vec<Provider>> {
-    let decoded: Vec<Option<Provider>> = cursor
-        .entries()?
-        .map(|(_, cursor)| {
-            let mut object = cursor.object()?;
-            let keys = object.required("api_key");
-            object.finish();
-            Some(Provider { keys: keys? })
-        })
-        .collect();
-    decoded.into_iter().collect()
+impl Decode for Forward {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        let mut object = cursor.object()?;
+        let principal_header: Option<Option<HeaderName>> = object.optional("principal_header");
+        let claims: Option<Vec<ForwardedClaim>> = object.or("claims", Vec::new());
+        let strip_credentials = object.or("strip_credentials", false);
+        object.finish();
+        let (principal_header, claims) = (principal_header?, claims?);
+        let claims: Vec<(String, HeaderName)> =
+            claims.into_iter().map(|ForwardedClaim(claim, header)| (claim, header)).collect();
+        let headers: Vec<&HeaderName> =
+            principal_header.iter().chain(claims.iter().map(|(_, header)| header)).collect();
+        let twice = headers
+            .iter()
+            .enumerate()
+            .find(|(index, header)| headers.iter().take(*index).any(|it| it == *header));
+        if let Some((_, header)) = twice {
+            return cursor.expected_found("each header once", format_args!("\"{header}\" twice"));
+        }
+        Some(Self { principal_header, claims, strip_credentials: strip_credentials? })
+    }
 }
 
-fn forward(cursor: Cursor<'_>) -> Option<(Option<HeaderName>, bool)> {
-    let mut object = cursor.object()?;
-    let principal_header = object.optional("principal_header");
-    let strip_credentials = object.or("strip_credentials", false);
-    object.finish();
-    Some((principal_header?, strip_credentials?))
+/// `{claim: email, header: x-auth-email}`
+struct ForwardedClaim(String, HeaderName);
+
+impl Decode for ForwardedClaim {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        let mut object = cursor.object()?;
+        let (claim, header) = (object.required("claim"), object.required("header"));
+        object.finish();
+        Some(Self(claim?, header?))
+    }
 }
 
 impl Rule {
@@ -98,41 +138,37 @@ impl Rule {
         let mut object = cursor.object()?;
         let name = object.required("name");
         let conditions = Conditions::from_rule(&mut object, Scope::Unauthenticated);
-        let action = Action::from_rule(&mut object, providers);
+        let entitlement = Entitlement::from_rule(&mut object);
+        let entitled = cursor.keys().iter().any(|key| matches!(*key, "principals" | "claims"));
+        let action = Action::from_rule(&mut object, providers, entitled);
+        let shadow = object
+            .get("mode")
+            .map_or(Some(false), |cursor| cursor.word(&[("enforce", false), ("shadow", true)]));
         object.finish();
-        Some(Self { name: name?, conditions: conditions?, action: action? })
+        Some(Self {
+            name: name?,
+            conditions: conditions?,
+            action: action?,
+            entitlement: entitlement?,
+            shadow: shadow?,
+        })
     }
 }
 
 impl Action {
-    fn from_rule(rule: &mut Object<'_>, providers: &[&str]) -> Option<Self> {
-        let principals = rule
-            .get("principals")
-            .map_or(Some(None), |cursor| Some(Some((cursor, cursor.non_empty_list()?))));
+    fn from_rule(rule: &mut Object<'_>, providers: &[&str], entitled: bool) -> Option<Self> {
         let variant = rule.one_of(&["allow", "deny", "require"])?;
-        let principals = principals?;
-        if let (Some((cursor, _)), "allow" | "deny") = (&principals, variant.key) {
-            return cursor.expected_found(
-                "\"principals\" beside \"require\" only",
-                format_args!("\"{}\"", variant.key),
-            );
-        }
         match variant.key {
+            "allow" if entitled => variant.cursor.expected_found(
+                "\"require\" beside \"principals\" or \"claims\": nobody has them who is not known",
+                "\"allow\"",
+            ),
             "allow" => variant.cursor.word(&[("anyone", ())]).map(|()| Self::AllowAnyone),
             "deny" => match variant.cursor.decode()? {
                 true => Some(Self::Deny),
                 false => variant.cursor.expected("true (leave \"deny\" out otherwise)"),
             },
-            _ => {
-                let provider = providers.iter().position(|name| variant.cursor.as_str() == Some(*name));
-                let principals = principals.map(|(_, principals)| principals).unwrap_or_default();
-                match provider {
-                    Some(provider) => Some(Self::Require { provider, principals }),
-                    None => variant
-                        .cursor
-                        .expected(format_args!("the name of a provider: {}", providers.join(", "))),
-                }
-            }
+            _ => Requirement::decode(variant.cursor, providers).map(Self::Require),
         }
     }
 }

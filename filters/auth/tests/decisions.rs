@@ -162,11 +162,11 @@ fn a_bad_configuration_is_refused_with_every_error_and_no_secret() {
     );
     assert_eq!(
         refused,
-        "providers.p.api_key.from[0].header: expected a header name of letters, digits and \"-\", found \"x key\"\n\
+        "providers.p.api_key.from[0].header: expected a header name of letters, digits and \"-\", found 5 characters (not shown)\n\
          providers.p.api_key.keys[0].sha256: expected 64 lower-case hexadecimal digits (printf %s KEY | sha256sum), found 16 characters (not shown)\n\
          rules[0].require: expected the name of a provider: p, found \"q\"\n\
          rules[1]: expected one of \"allow\", \"deny\", \"require\", found none of them\n\
-         rules[2].principals: expected \"principals\" beside \"require\" only, found \"allow\"\n\
+         rules[2].allow: expected \"require\" beside \"principals\" or \"claims\": nobody has them who is not known, found \"allow\"\n\
          rules[3].match.principals: expected one of \"paths\", \"hosts\", \"methods\", \"headers\", \"query\", \"cookies\", \"source\", found an unknown key"
     );
     let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -175,6 +175,50 @@ fn a_bad_configuration_is_refused_with_every_error_and_no_secret() {
     ));
     assert_eq!(
         refused,
-        "providers.p.api_key.keys[0].sha256: expected the digest of a key, found that of an empty text"
+        "providers.p.api_key.keys[0].sha256: expected the digest of a secret, found that of an empty text"
     );
+}
+
+#[test]
+fn a_credential_in_the_wrong_place_is_not_told() {
+    for provider in [
+        r#"{"api_key": "hunter2"}"#,
+        r#"{"api_key": {"keys": "hunter2"}}"#,
+        r#"{"api_key": {"from": [{"header": "x-key"}], "keys": ["hunter2"]}}"#,
+        r#"{"api_key": {"from": [{"header": "hunter2 "}], "keys": [{"hunter2": "acme"}]}}"#,
+        r#"{"api_key": {"keys": [{"id": "hunter2/+", "sha256": "hunter2"}]}}"#,
+        r#"{"basic": {"users": {"ops": "hunter2"}}}"#,
+        r#"{"basic": "hunter2"}"#,
+        r#"{"hmac": {"secret": "hunter2"}}"#,
+    ] {
+        let told = refusal::<Auth>(&format!(r#"{{"providers": {{"p": {provider}}}, "rules": []}}"#));
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn an_address_that_cannot_be_told_passes_no_rule_on_addresses() {
+    let auth = worker::<Auth>(
+        r#"{"rules": [{"name": "blocked", "match": {"source": {"cidrs": ["203.0.113.0/24", "2001:db8::/32"]}}, "deny": true},
+                      {"name": "open", "allow": "anyone"}],
+            "client_address": {"trusted_hops": 1}}"#,
+    );
+    for (forwarded, status) in [
+        ("203.0.113.5", 403),
+        ("203.0.113.5:4711", 403),
+        ("[2001:db8::1]:1", 403),
+        ("2001:db8::1", 403),
+        ("unknown", 403),
+        ("203.0.113.5, ", 403),
+        ("198.51.100.1", 200),
+        ("203.0.113.5, 198.51.100.1:80", 200),
+    ] {
+        assert_eq!(
+            auth.get("/", &[("x-forwarded-for", forwarded.as_bytes())]).status(),
+            status,
+            "{forwarded}"
+        );
+    }
+    assert_eq!(auth.get("/", &[]).status(), 403, "no header at all");
+    assert_eq!(auth.host().metric("tidegate.auth.unknown_source"), 3);
 }

@@ -1,71 +1,359 @@
-//! The decision on one request.
+//! The decision on one request, and what is done about it.
 
-use tidegate_config::{HeaderName, HeaderValue};
+use tidegate_config::{HeaderName, HeaderValue, Name};
 use tidegate_filter_api::{
-    Callbacks, Exchange, Filter, Flow, GrpcStatus, Host, LocalReply, MetricId, MetricKind, Property,
+    Callbacks, Exchange, Filter, Flow, GrpcStatus, Host, HostError, LocalReply, MetricId, Property,
 };
-use tidegate_matchers::{ClientAddress, Conditions, Facts};
+use tidegate_matchers::{ClientAddress, Conditions, Facts, RuleIndex};
 
+use crate::actions::{Actions, BadValue, Choice, Fallback, Forward};
 use crate::config::Config;
+use crate::edits::Planned;
+use crate::fallback::Routes;
+use crate::metrics::{Counters, count, counter};
+use crate::rewrite::Rewritten;
+use crate::value::Source;
+use crate::warnings;
 
 /// The header-routing filter.
 pub struct HeaderRouting {
+    index: RuleIndex,
     rules: Vec<Compiled>,
-    default: Option<HeaderValue>,
+    default: Option<Compiled>,
+    unmatched: Counters,
+    routes: Routes,
     route_header: HeaderName,
+    original_path: Option<HeaderName>,
+    set_cookie: Option<HeaderName>,
+    trusted: Option<Conditions>,
+    publish: bool,
+    refused: Option<MetricId>,
     client_address: ClientAddress,
 }
 
+/// A rule, ready for requests.
 struct Compiled {
-    conditions: Conditions,
-    route: HeaderValue,
-    matched: Option<MetricId>,
+    name: HeaderValue,
+    actions: Actions,
+    /// The numbers of the routes it chooses from: one, or one per arm.
+    routes: Vec<usize>,
+    counters: Counters,
+}
+
+/// What the filter keeps of one exchange.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// To be set on the response.
+    cookie: Option<HeaderValue>,
+    /// The rule that chose a route which may lead nowhere (`None`: the default), and the route's number.
+    watched: Option<(Option<usize>, usize)>,
+}
+
+/// What is to be done with a request.
+#[derive(Default)]
+struct Decision<'f> {
+    route: Option<&'f HeaderValue>,
+    rule: Option<&'f HeaderValue>,
+    arm: Option<&'f HeaderValue>,
+    rewritten: Rewritten,
+    headers: Option<Planned<HeaderName>>,
+    query: Option<Planned<String>>,
+    cookies: Option<Planned<String>>,
+}
+
+/// How a request ends.
+enum End<'f> {
+    Forward(Decision<'f>),
+    Reply(LocalReply),
 }
 
 impl Filter for HeaderRouting {
     const NAME: &'static str = "header_routing";
-    const CALLBACKS: Callbacks = Callbacks::REQUEST_HEADERS;
+    const CALLBACKS: Callbacks =
+        Callbacks::REQUEST_HEADERS.and(Callbacks::RESPONSE_HEADERS).and(Callbacks::CALLOUT);
     type Config = Config;
-    type Stream = ();
+    type Stream = Stream;
 
     fn new(config: Config, host: &dyn Host) -> Self {
-        let rules = config.rules.into_iter().map(|rule| {
-            let metric = format!("tidegate.header_routing.{}.matched", rule.name);
-            Compiled {
-                conditions: rule.conditions,
-                route: HeaderValue::from(&rule.route),
-                matched: host.define_metric(MetricKind::Counter, &metric).ok(),
-            }
+        let routes = Routes::new(config.route_names());
+        let compile = |name: HeaderValue, actions: Actions, counters| {
+            let numbers = match &actions {
+                Actions::Forward(forward) => forward.choice.as_ref().map(|choice| choice.numbers(&routes)),
+                _ => None,
+            };
+            Compiled { name, actions, routes: numbers.unwrap_or_default(), counters }
+        };
+        let mut rules = Vec::new();
+        let mut conditions = Vec::new();
+        let mut names: Vec<Name> = Vec::new();
+        for rule in config.rules {
+            let counters = Counters::define(&rule.name, &rule.actions, host);
+            rules.push(compile(HeaderValue::from(&rule.name), rule.actions, counters));
+            conditions.push(rule.conditions);
+            names.push(rule.name);
+        }
+        let index = RuleIndex::new(conditions);
+        warnings::log(&index, &names, host);
+        let unmatched = Counters::of_default(config.default.as_ref(), host);
+        let default = config.default.and_then(|actions| {
+            let name = HeaderValue::new(*b"default").ok()?;
+            Some(compile(name, actions, Counters::default()))
         });
         Self {
-            rules: rules.collect(),
-            default: config.default.as_ref().map(HeaderValue::from),
+            index,
+            rules,
+            default,
+            unmatched,
+            routes,
             route_header: config.route_header,
+            original_path: HeaderName::new("x-envoy-original-path").ok(),
+            set_cookie: HeaderName::new("set-cookie").ok(),
+            trusted: config.trusted,
+            publish: config.publish_decisions,
+            refused: counter(host, "refused"),
             client_address: config.client_address,
         }
     }
 
-    fn on_request(&self, (): &mut (), exchange: &mut Exchange, host: &dyn Host) -> Flow {
-        let facts = Facts::new(exchange, host, self.client_address);
-        let rule = self.rules.iter().find(|rule| rule.conditions.match_facts(&facts));
-        if let Some(metric) = rule.and_then(|rule| rule.matched) {
-            host.add(metric, 1);
+    fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange, host: &dyn Host) -> Flow {
+        let end = {
+            let facts = Facts::new(exchange, host, self.client_address);
+            self.decide(stream, &facts, host)
+        };
+        let forwarded = match end {
+            Ok(End::Reply(reply)) => return Flow::Reply(reply),
+            Ok(End::Forward(decision)) => self.forward(decision, exchange, host),
+            Err(BadValue) => Err(Refusal::BadValue),
+        };
+        match forwarded {
+            Ok(()) => Flow::Continue,
+            Err(Refusal::BadValue) => {
+                count(self.refused, host);
+                Flow::Reply(bad_value())
+            }
+            // Without the state, a route that trusts it would send the request elsewhere: fail closed.
+            Err(Refusal::Host(error)) => {
+                log::error!("header_routing: setting filter state: {error}");
+                Flow::Reply(no_route())
+            }
         }
-        match rule.map(|rule| &rule.route).or(self.default.as_ref()) {
+    }
+
+    fn on_response(&self, stream: &mut Stream, exchange: &mut Exchange, host: &dyn Host) {
+        if let (Some(name), Some(cookie)) = (&self.set_cookie, stream.cookie.take()) {
+            exchange.response_mut().append(name, &cookie);
+        }
+        if let Some((rule, route)) = stream.watched.take()
+            && let Some(fallback) = self.rule(rule).and_then(Compiled::fallback)
+        {
+            self.routes.learn(route, fallback, host);
+        }
+    }
+}
+
+/// Why a request is refused that was to go on.
+enum Refusal {
+    BadValue,
+    Host(HostError),
+}
+
+impl HeaderRouting {
+    /// The rule with this number, or the default.
+    fn rule(&self, number: Option<usize>) -> Option<&Compiled> {
+        match number {
+            Some(number) => self.rules.get(number),
+            None => self.default.as_ref(),
+        }
+    }
+
+    /// Decides with the request as it was sent; nothing is changed yet.
+    fn decide<'f>(
+        &'f self,
+        stream: &mut Stream,
+        facts: &Facts<'_>,
+        host: &dyn Host,
+    ) -> Result<End<'f>, BadValue> {
+        let matched = self.index.first_match(facts);
+        let Some(rule) = self.rule(matched) else {
+            self.unmatched.count_match(host);
+            return Ok(End::Forward(Decision { route: self.trusted_route(facts), ..Decision::default() }));
+        };
+        let counters = if matched.is_some() { &rule.counters } else { &self.unmatched };
+        counters.count_match(host);
+        let captures =
+            || matched.and_then(|number| self.index.rules().get(number)).map(|rule| rule.captures(facts));
+        let source = || Source { facts, captures: captures().unwrap_or_default() };
+        let forward = match &rule.actions {
+            Actions::Redirect(redirect) => return redirect.reply(&source()).map(End::Reply),
+            Actions::Reply(reply) => return reply.reply(&source()).map(End::Reply),
+            Actions::Forward(forward) => forward,
+        };
+        let mut decision = Decision { rule: matched.map(|_| &rule.name), ..Decision::default() };
+        self.choose(&mut decision, stream, facts, host, matched);
+        if let Some(trusted) = self.trusted_route(facts) {
+            decision.route = Some(trusted);
+        }
+        if forward.changes() {
+            let source = source();
+            if let Some(rewrite) = &forward.rewrite {
+                decision.rewritten = rewrite.apply(&source)?;
+            }
+            decision.headers = (!forward.headers.is_empty()).then(|| forward.headers.plan(&source));
+            decision.query = (!forward.query.is_empty()).then(|| forward.query.plan(&source));
+            decision.cookies = (!forward.cookies.is_empty()).then(|| forward.cookies.plan(&source));
+        }
+        Ok(End::Forward(decision))
+    }
+
+    /// Chooses the route: as the rule says, or else as the default does.
+    fn choose<'f>(
+        &'f self,
+        decision: &mut Decision<'f>,
+        stream: &mut Stream,
+        facts: &Facts<'_>,
+        host: &dyn Host,
+        matched: Option<usize>,
+    ) {
+        let chooses = |number: &Option<usize>| self.rule(*number).is_some_and(|rule| !rule.routes.is_empty());
+        let Some(number) = [matched, None].into_iter().find(chooses) else { return };
+        let Some(rule) = self.rule(number) else { return };
+        let counters = if number.is_some() { &rule.counters } else { &self.unmatched };
+        let arm = match rule.split() {
+            Some(split) => {
+                let chosen = split.choose(facts, self.client_address, host);
+                stream.cookie = chosen.set_cookie;
+                counters.count_arm(chosen.arm, host);
+                chosen.arm
+            }
+            None => 0,
+        };
+        let Some(mut route) = rule.routes.get(arm).copied() else { return };
+        decision.arm = rule.split().and_then(|_| self.routes.value(route));
+        if let Some(fallback) = rule.fallback() {
+            if self.routes.leads_somewhere(route, fallback, host) {
+                stream.watched = Some((number, route));
+            } else {
+                counters.count_fallback(host);
+                route = self.routes.number(fallback.route.as_str().as_bytes()).unwrap_or(route);
+            }
+        }
+        decision.route = self.routes.value(route);
+    }
+
+    /// The route that a trusted sender asks for, if there is such a route.
+    fn trusted_route(&self, facts: &Facts<'_>) -> Option<&HeaderValue> {
+        let trusted = self.trusted.as_ref()?;
+        let mut values = facts.exchange().request().values(self.route_header.as_str());
+        let (Some(value), None) = (values.next(), values.next()) else { return None };
+        let number = self.routes.number(value)?;
+        trusted.match_facts(facts).then(|| self.routes.value(number)).flatten()
+    }
+
+    /// Does what was decided.
+    fn forward(
+        &self,
+        decision: Decision<'_>,
+        exchange: &mut Exchange,
+        host: &dyn Host,
+    ) -> Result<(), Refusal> {
+        match decision.route {
             // Only a client can have put a route there: a rule that matches nothing must not let it choose.
             None => exchange.request_mut().remove(&self.route_header),
             Some(route) => {
-                // Without the state, a route that trusts it would send the request elsewhere: fail closed.
-                if let Err(error) = host.set_property(Property::ROUTE, route.as_bytes()) {
-                    log::error!("header_routing: setting filter state: {error}");
-                    return Flow::Reply(no_route());
-                }
+                host.set_property(Property::ROUTE, route.as_bytes()).map_err(Refusal::Host)?;
                 exchange.request_mut().set(&self.route_header, route);
             }
         }
+        if self.publish {
+            let decided = [(Property::ROUTING_RULE, decision.rule), (Property::ROUTING_ARM, decision.arm)];
+            for (property, name) in decided {
+                if let Some(name) = name {
+                    host.set_property(property, name.as_bytes()).map_err(Refusal::Host)?;
+                }
+            }
+        }
+        self.change(decision, exchange).map_err(|BadValue| Refusal::BadValue)?;
         // Envoy chose a route before this filter ran; by now it may be another one.
         exchange.reroute();
-        Flow::Continue
+        Ok(())
+    }
+
+    fn change(&self, decision: Decision<'_>, exchange: &mut Exchange) -> Result<(), BadValue> {
+        if let Some(host) = &decision.rewritten.host {
+            exchange.request_mut().set_authority(host);
+        }
+        if let Some(path) = &decision.rewritten.path {
+            let original = HeaderValue::new(exchange.path()).map_err(|_| BadValue)?;
+            if let Some(name) = &self.original_path {
+                exchange.request_mut().set(name, &original);
+            }
+            exchange.request_mut().set_path(path);
+        }
+        if let Some(query) = decision.query {
+            query.make_query(exchange)?;
+        }
+        if let Some(cookies) = decision.cookies {
+            cookies.make_cookies(exchange.request_mut())?;
+        }
+        if let Some(headers) = decision.headers {
+            headers.make(exchange.request_mut())?;
+        }
+        Ok(())
+    }
+}
+
+impl Compiled {
+    fn forwarding(&self) -> Option<&Forward> {
+        match &self.actions {
+            Actions::Forward(forward) => Some(forward),
+            _ => None,
+        }
+    }
+
+    fn split(&self) -> Option<&crate::split::Split> {
+        match self.forwarding()?.choice.as_ref()? {
+            Choice::Split(split) => Some(split),
+            Choice::Route(_) => None,
+        }
+    }
+
+    fn fallback(&self) -> Option<&Fallback> {
+        self.forwarding()?.fallback.as_ref()
+    }
+}
+
+impl Forward {
+    /// Whether the request is changed in any way but its route.
+    fn changes(&self) -> bool {
+        self.rewrite.is_some()
+            || !(self.headers.is_empty() && self.query.is_empty() && self.cookies.is_empty())
+    }
+}
+
+impl Choice {
+    fn numbers(&self, routes: &Routes) -> Vec<usize> {
+        self.names().filter_map(|name| routes.number(name.as_str().as_bytes())).collect()
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = &Name> + '_> {
+        match self {
+            Self::Route(name) => Box::new(std::iter::once(name)),
+            Self::Split(split) => Box::new(split.arms.iter().map(|arm| &arm.route)),
+        }
+    }
+}
+
+impl Config {
+    /// The names of all routes that it can choose.
+    fn route_names(&self) -> Vec<Name> {
+        let mut names = Vec::new();
+        for actions in self.rules.iter().map(|rule| &rule.actions).chain(&self.default) {
+            if let Actions::Forward(forward) = actions {
+                names.extend(forward.choice.iter().flat_map(Choice::names).cloned());
+                names.extend(forward.fallback.iter().map(|fallback| fallback.route.clone()));
+            }
+        }
+        names
     }
 }
 
@@ -76,5 +364,16 @@ fn no_route() -> LocalReply {
         headers: Vec::new(),
         body: "the route could not be chosen\n".into(),
         details: "tidegate_routing_error",
+    }
+}
+
+/// Something that the client sent would have ended up where it cannot stand.
+fn bad_value() -> LocalReply {
+    LocalReply {
+        status: 400,
+        grpc_status: GrpcStatus::Internal,
+        headers: Vec::new(),
+        body: "a part of the request cannot be passed on as configured\n".into(),
+        details: "tidegate_routing_bad_value",
     }
 }

@@ -148,12 +148,12 @@ fn a_bad_configuration_is_refused_with_every_error() {
             r#"{"rules": [{"name": "a", "match": {"headers": [{"name": "x", "exact": "1", "prefix": "2"}, {"name": "y"}],
                            "hosts": ["a.com:80"], "methods": ["get"]}, "not": {}, "route": "r\n"}]}"#
         ),
-        "rules[0].match.hosts[0]: expected a host such as \"shop.example.com\" or \"*.example.com\", without port, found \"a.com:80\"\n\
+        "configuration: expected the key \"route_header\", found none\n\
+         rules[0].match.hosts[0]: expected a host such as \"shop.example.com\" or \"*.example.com\", without port, found \"a.com:80\"\n\
          rules[0].match.methods[0]: expected a method in upper case such as \"GET\", found \"get\"\n\
          rules[0].match.headers[0]: expected one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\", \"in\", \"range\", \"present\", found \"exact\" and \"prefix\"\n\
          rules[0].match.headers[1]: expected one of \"exact\", \"prefix\", \"suffix\", \"contains\", \"regex\", \"in\", \"range\", \"present\", found none of them\n\
          rules[0].not: expected at least one condition, found none\n\
-         rules[0].route: expected a name of 1 to 64 letters, digits, \"-\", \"_\" or \".\", found \"r\\n\"\n\
-         configuration: expected the key \"route_header\", found none"
+         rules[0].route: expected a name of 1 to 64 letters, digits, \"-\", \"_\" or \".\", found \"r\\n\""
     );
 }

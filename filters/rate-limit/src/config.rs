@@ -1,19 +1,32 @@
 //! The filter's configuration.
 
-use tidegate_config::{Cursor, Decode, Duration, Name, unique_names};
-use tidegate_matchers::{ClientAddress, Conditions, Scope};
+mod cost;
+mod limit;
+mod quota;
+mod reply;
 
-use crate::gcra::Quota;
-use crate::key::KeyPart;
+use tidegate_config::{Cursor, Decode, Duration, Object, unique_names};
+use tidegate_matchers::ClientAddress;
+
+pub(crate) use cost::{Cost, CostSource};
+pub(crate) use limit::{Limit, Mode};
+pub(crate) use quota::Quota;
+pub(crate) use reply::{Body, Fields, Reply};
 
 /// The filter's configuration: see the filter's README for every word.
 #[derive(Debug)]
 pub struct Config {
     pub(crate) limits: Vec<Limit>,
     pub(crate) client_address: ClientAddress,
+    /// `client_address` as it is written: keys depend on it.
+    pub(crate) client_identity: String,
     pub(crate) max_keys: u64,
     pub(crate) on_full: Otherwise,
     pub(crate) on_error: Otherwise,
+    pub(crate) service: Option<Service>,
+    pub(crate) reply: Reply,
+    /// Whether other filters are told which limit refused.
+    pub(crate) publish_decisions: bool,
 }
 
 /// What happens to a request that could not be decided.
@@ -23,22 +36,15 @@ pub(crate) enum Otherwise {
     Deny,
 }
 
-/// Whether a limit refuses or only counts what it would refuse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    Enforce,
-    Shadow,
-}
-
-/// One limit.
+/// The rate limit service that global limits ask.
 #[derive(Debug, Clone)]
-pub(crate) struct Limit {
-    pub(crate) name: Name,
-    pub(crate) conditions: Conditions,
-    pub(crate) key: Vec<KeyPart>,
-    pub(crate) quotas: Vec<Quota>,
-    pub(crate) on_missing: Otherwise,
-    pub(crate) mode: Mode,
+pub(crate) struct Service {
+    /// Envoy's name of the cluster.
+    pub(crate) cluster: String,
+    pub(crate) domain: String,
+    pub(crate) timeout: std::time::Duration,
+    /// What happens when it does not answer.
+    pub(crate) on_error: Otherwise,
 }
 
 const MAX_KEYS: i64 = 65_536;
@@ -46,22 +52,40 @@ const MAX_KEYS: i64 = 65_536;
 impl Decode for Config {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
+        let service = object.optional("global");
         let limits = object.require("limits").and_then(|cursor| {
             let limits: Vec<Limit> = cursor.non_empty_list()?;
             unique_names(&cursor, limits.iter().map(|limit| &limit.name));
             Some(limits)
         });
-        let client_address = object.or("client_address", ClientAddress::default());
+        let address = object.get("client_address").map(|cursor| (cursor.canonical(), cursor.decode()));
         let table = object.get("table").map_or(Some((MAX_KEYS, Otherwise::Deny)), table);
         let on_error = otherwise(&mut object, "on_error");
+        let reply = object.or("reply", Reply::default());
+        let publish_decisions = object.or("publish_decisions", false);
         object.finish();
+        let (limits, service) = (limits?, service?);
+        let global = limits.iter().any(|limit| limit.descriptor.is_some());
+        match (&service, global) {
+            (None, true) => cursor.expected_found("the key \"global\", since a limit has \"global\"", "none"),
+            (Some(_), false) => {
+                cursor.expected_found("a limit with \"global\": true, since there is \"global\" here", "none")
+            }
+            _ => Some(()),
+        }?;
         let (max_keys, on_full) = table?;
+        let (identity, client_address) =
+            address.unwrap_or_else(|| (String::new(), Some(ClientAddress::default())));
         Some(Self {
-            limits: limits?,
+            limits,
             client_address: client_address?,
+            client_identity: identity,
             max_keys: max_keys.unsigned_abs(),
             on_full,
             on_error: on_error?,
+            service,
+            reply: reply?,
+            publish_decisions: publish_decisions?,
         })
     }
 }
@@ -75,47 +99,30 @@ fn table(cursor: Cursor<'_>) -> Option<(i64, Otherwise)> {
 }
 
 /// Fails closed unless told otherwise.
-fn otherwise(object: &mut tidegate_config::Object<'_>, key: &'static str) -> Option<Otherwise> {
+fn otherwise(object: &mut Object<'_>, key: &'static str) -> Option<Otherwise> {
     let words = [("allow", Otherwise::Allow), ("deny", Otherwise::Deny)];
     object.get(key).map_or(Some(Otherwise::Deny), |cursor| cursor.word(&words))
 }
 
-impl Decode for Limit {
+impl Decode for Service {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        // What Envoy's own filter waits by default.
+        const TIMEOUT: std::time::Duration = std::time::Duration::from_millis(20);
         let mut object = cursor.object()?;
-        let name = object.required("name");
-        let conditions = Conditions::from_rule(&mut object, Scope::Request);
-        let key = object.or("key", Vec::new());
-        let quotas = object.require("quotas").and_then(Cursor::non_empty_list);
-        let on_missing = object.get("on_missing").map_or(Some(Otherwise::Allow), |cursor| {
-            cursor.word(&[("skip", Otherwise::Allow), ("deny", Otherwise::Deny)])
-        });
-        let mode = object.get("mode").map_or(Some(Mode::Enforce), |cursor| {
-            cursor.word(&[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)])
-        });
+        let cluster = object.require("cluster").and_then(text);
+        let domain = object.require("domain").and_then(text);
+        let timeout = object.optional::<Duration>("timeout");
+        let on_error = otherwise(&mut object, "on_error");
         object.finish();
-        Some(Self {
-            name: name?,
-            conditions: conditions?,
-            key: key?,
-            quotas: quotas?,
-            on_missing: on_missing?,
-            mode: mode?,
-        })
+        let timeout = timeout?.map_or(TIMEOUT, Duration::get);
+        Some(Self { cluster: cluster?, domain: domain?, timeout, on_error: on_error? })
     }
 }
 
-impl Decode for Quota {
-    fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        const MOST: i64 = 1_000_000_000;
-        let mut object = cursor.object()?;
-        let requests = object.require("requests").and_then(|cursor| cursor.integer(1, MOST));
-        let per: Option<Duration> = object.required("per");
-        let burst = object.get("burst").map_or(Some(None), |cursor| cursor.integer(1, MOST).map(Some));
-        object.finish();
-        let (requests, per, burst) = (requests?, per?, burst?);
-        let burst = burst.unwrap_or(requests);
-        Self::new(requests.unsigned_abs(), per.as_nanos(), burst.unsigned_abs())
-            .or_else(|| cursor.expected_found("at most one request a nanosecond", "more"))
+/// A string that is not empty.
+fn text(cursor: Cursor<'_>) -> Option<String> {
+    match cursor.as_str() {
+        Some(text) if !text.is_empty() => Some(text.to_owned()),
+        _ => cursor.expected("a text of at least one character"),
     }
 }

@@ -1,169 +1,240 @@
-//! The decision on one request.
+//! The phases of a request: decided on when it arrives, settled when its response does and when it ends.
 
-use std::hash::Hasher;
+use std::cell::RefCell;
 
-use siphasher::sip128::{Hasher128, SipHasher13};
-use tidegate_config::{HeaderName, HeaderValue};
 use tidegate_filter_api::{
-    Callbacks, Exchange, Filter, Flow, GrpcStatus, Host, HostError, LocalReply, MetricId, MetricKind,
-    Property, Timestamp,
+    CallToken, Callbacks, CalloutResult, Exchange, Filter, Flow, Host, HostError, Property, Timestamp,
 };
 use tidegate_matchers::{ClientAddress, Facts};
 
-use crate::config::{Config, Limit, Mode, Otherwise};
+use crate::concurrency::Lease;
+use crate::config::{Config, Fields, Otherwise, Reply, Service};
 use crate::key::Digester;
-use crate::table::{Outcome, Table};
+use crate::limiter::{Limiter, Ruling};
+use crate::metrics::Event;
+use crate::refusal::{Cause, refuse};
+use crate::service::Descriptor;
+use crate::state::State;
+use crate::table::KeyDigest;
+use crate::usage::Usage;
 
 /// The rate-limit filter.
 pub struct RateLimit {
-    limits: Vec<Compiled>,
-    client_address: ClientAddress,
+    pub(crate) limits: Vec<Limiter>,
+    client: ClientAddress,
     digester: Digester,
     on_full: Otherwise,
     on_error: Otherwise,
+    pub(crate) service: Option<Service>,
+    pub(crate) reply: Reply,
+    publish_decisions: bool,
+    /// Limits whose costs are being told to the service.
+    pub(crate) told: RefCell<Vec<(CallToken, usize)>>,
 }
 
-/// A limit with its state and its metrics.
-struct Compiled {
-    limit: Limit,
-    table: Table,
-    metrics: Metrics,
+/// What is kept of one request.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// The limits that it is subject to, as far as something is still to be done about them.
+    pub(crate) subjects: Vec<Subject>,
+    /// Headers of the service for the client.
+    pub(crate) passed_on: Vec<(tidegate_config::HeaderName, tidegate_config::HeaderValue)>,
+    pub(crate) refused: bool,
 }
 
-struct Metrics {
-    allowed: Option<MetricId>,
-    denied: Option<MetricId>,
-    shadow_denied: Option<MetricId>,
-    errors: Option<MetricId>,
-    table_full: Option<MetricId>,
-}
-
-/// What one limit says of a request.
-enum Ruling {
-    Pass,
-    /// Refused; how many nanoseconds to wait, if that is known.
-    TooMany(Option<u64>),
-    /// Could not be decided, and the configuration says that such requests are refused.
-    Failed,
+/// A request under one limit.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    /// The limit, by its place.
+    pub(crate) limit: usize,
+    pub(crate) key: KeyDigest,
+    /// The state of its key that clients are told of.
+    pub(crate) state: Option<(State, Timestamp)>,
+    pub(crate) lease: Option<Lease>,
+    /// Units that it costs, where they were known when it arrived.
+    pub(crate) units: Option<u64>,
+    /// Whether its cost is still to be charged.
+    pub(crate) due: bool,
+    /// Where the cost is being read from the response's body.
+    pub(crate) usage: Option<Usage>,
+    /// What the service was asked, and said.
+    pub(crate) descriptor: Option<Descriptor>,
+    pub(crate) status: Option<crate::service::Status>,
 }
 
 impl Filter for RateLimit {
     const NAME: &'static str = "rate_limit";
-    const CALLBACKS: Callbacks = Callbacks::REQUEST_HEADERS;
+    const CALLBACKS: Callbacks = Callbacks::REQUEST_HEADERS
+        .and(Callbacks::RESPONSE_HEADERS)
+        .and(Callbacks::RESPONSE_BODY)
+        .and(Callbacks::GRPC_CALLOUT)
+        .and(Callbacks::LOG);
     type Config = Config;
-    type Stream = ();
+    type Stream = Stream;
 
     fn new(config: Config, host: &dyn Host) -> Self {
-        // Under Istio all plugins of a proxy share one namespace; this is what tells them apart.
         let plugin = host.property(Property::PLUGIN_NAME).unwrap_or_default();
-        let limits = config.limits.into_iter().map(|limit| {
-            // A changed limit starts new; an unchanged one finds its state again after a reload.
-            let table =
-                Table::new(prefix(&plugin, &limit, config.max_keys), config.max_keys, limit.quotas.clone());
-            let metrics = Metrics::define(limit.name.as_str(), host);
-            Compiled { limit, table, metrics }
-        });
+        let client = config.client_address;
+        let limits = config.limits.into_iter();
         Self {
-            limits: limits.collect(),
-            client_address: config.client_address,
-            digester: Digester::new(seed(&plugin, host), config.client_address),
+            limits: limits
+                .map(|limit| Limiter::new(limit, config.max_keys, &config.client_identity, &plugin, host))
+                .collect(),
+            client,
+            digester: Digester::new(seed(&plugin, host), client),
             on_full: config.on_full,
             on_error: config.on_error,
+            service: config.service,
+            reply: config.reply,
+            publish_decisions: config.publish_decisions,
+            told: RefCell::default(),
         }
     }
 
-    fn on_request(&self, (): &mut (), exchange: &mut Exchange, host: &dyn Host) -> Flow {
-        let facts = Facts::new(exchange, host, self.client_address);
+    fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange, host: &dyn Host) -> Flow {
+        let facts = Facts::new(exchange, host, self.client);
         let mut now = None;
-        for limit in self.limits.iter().filter(|limit| limit.limit.conditions.match_facts(&facts)) {
-            match self.rule(limit, &facts, host, &mut now) {
-                Ruling::Pass => {}
-                Ruling::TooMany(wait) => return Flow::Reply(too_many(wait)),
-                Ruling::Failed => return Flow::Reply(undecided()),
+        for (place, limiter) in self.limits.iter().enumerate() {
+            if !limiter.limit.conditions.match_facts(&facts) {
+                continue;
+            }
+            match self.meet(place, limiter, &facts, &mut now, stream, host) {
+                Ruling::Pass(_) => {}
+                Ruling::WouldRefuse => self.publish(limiter, host),
+                Ruling::Refuse(cause, state) => {
+                    return self.refuse(place, &cause, state.zip(now), None, stream, exchange, host);
+                }
             }
         }
-        Flow::Continue
+        self.ask_service(stream)
+    }
+
+    fn on_callout(
+        &self,
+        stream: &mut Stream,
+        exchange: &mut Exchange,
+        host: &dyn Host,
+        result: CalloutResult,
+    ) -> Flow {
+        self.hear_service(stream, exchange, host, result)
+    }
+
+    fn on_response(&self, stream: &mut Stream, exchange: &mut Exchange, host: &dyn Host) {
+        // A reply of this filter has everything already, and cost nothing.
+        if !stream.refused {
+            self.settle(stream, exchange, host);
+            self.tell(stream, exchange);
+        }
+    }
+
+    fn reads_response_body(&self, stream: &Stream) -> bool {
+        stream.subjects.iter().any(|subject| subject.usage.is_some())
+    }
+
+    fn on_response_body(&self, stream: &mut Stream, _: &mut Exchange, _: &dyn Host, piece: &[u8]) {
+        self.read_usage(stream, piece);
+    }
+
+    fn on_log(&self, stream: &mut Stream, _: &Exchange, host: &dyn Host) {
+        self.end(stream, host);
+    }
+
+    fn on_dispatched(&self, host: &dyn Host, token: CallToken, result: CalloutResult) {
+        self.heard_of_cost(host, token, &result);
     }
 }
 
 impl RateLimit {
-    /// `now` is asked for once per request, and only if a limit applies.
-    fn rule(
+    /// One limit's ruling on a request that it applies to. `now` is asked for once per request, and only if it counts.
+    fn meet(
         &self,
-        compiled: &Compiled,
+        place: usize,
+        limiter: &Limiter,
         facts: &Facts<'_>,
-        host: &dyn Host,
         now: &mut Option<Timestamp>,
+        stream: &mut Stream,
+        host: &dyn Host,
     ) -> Ruling {
-        let Compiled { limit, table, metrics } = compiled;
-        let count = |metric: Option<MetricId>| {
-            if let Some(metric) = metric {
-                host.add(metric, 1);
-            }
-        };
-        let refuse = |ruling: Ruling| match limit.mode {
-            Mode::Enforce => {
-                count(metrics.denied);
-                ruling
-            }
-            Mode::Shadow => {
-                count(metrics.shadow_denied);
-                Ruling::Pass
-            }
-        };
+        let limit = &limiter.limit;
         let Some(key) = self.digester.digest(&limit.key, facts, host) else {
-            return match limit.on_missing {
-                Otherwise::Allow => Ruling::Pass,
-                Otherwise::Deny => refuse(Ruling::TooMany(None)),
-            };
+            return limiter.without_key(host);
         };
-        let now = *now.get_or_insert_with(|| host.now());
-        match table.decide(key, now, host) {
-            Ok(Outcome::Admitted) => {
-                count(metrics.allowed);
-                Ruling::Pass
-            }
-            Ok(Outcome::Refused(wait)) => refuse(Ruling::TooMany(Some(wait))),
-            Ok(Outcome::Full) => {
-                count(metrics.table_full);
-                match self.on_full {
-                    Otherwise::Allow => Ruling::Pass,
-                    Otherwise::Deny => refuse(Ruling::TooMany(None)),
-                }
-            }
-            Err(error) => {
-                log::warn!("rate_limit: {}: shared data: {error}", limit.name);
-                count(metrics.errors);
-                match self.on_error {
-                    Otherwise::Allow => Ruling::Pass,
-                    Otherwise::Deny => refuse(Ruling::Failed),
-                }
+        let units = if limiter.counts_units() { limiter.known_cost(facts.exchange(), host) } else { Some(1) };
+        let mut counted = None;
+        if limit.is_local() {
+            let now = *now.get_or_insert_with(|| host.now());
+            match limiter.decide(key, limiter.ask(units), now, self.on_full, self.on_error, host) {
+                Ruling::Pass(passed) => counted = passed,
+                // The answer is known, and the service need not be asked.
+                otherwise => return otherwise,
             }
         }
+        let descriptor = limit.descriptor.as_ref().and_then(|own| {
+            let mut entries = self.digester.entries(&limit.key, facts, host)?;
+            if let Some(value) = &own.generic_key {
+                entries.insert(0, ("generic_key".to_owned(), value.clone()));
+            } else if entries.is_empty() {
+                // A descriptor has one entry at least.
+                entries.push(("generic_key".to_owned(), limit.name.as_str().to_owned()));
+            }
+            let hits = if limiter.is_late() { 0 } else { units.unwrap_or(0) };
+            Some(Descriptor { entries, hits })
+        });
+        if descriptor.is_none() && counted.is_some() {
+            limiter.count(Event::Allowed, host);
+        }
+        let (lease, due) = (counted.and_then(|passed| passed.lease), limiter.is_late());
+        let told = self.reply.fields != Fields::None && limiter.is_told();
+        if due || told || lease.is_some() || descriptor.is_some() {
+            stream.subjects.push(Subject {
+                limit: place,
+                key,
+                state: counted.map(|passed| passed.state).zip(*now),
+                lease,
+                units,
+                due,
+                usage: None,
+                descriptor,
+                status: None,
+            });
+        }
+        Ruling::Pass(counted)
     }
-}
 
-impl Metrics {
-    fn define(limit: &str, host: &dyn Host) -> Self {
-        let define = |event: &str| {
-            host.define_metric(MetricKind::Counter, &format!("tidegate.rate_limit.{limit}.{event}")).ok()
-        };
-        Self {
-            allowed: define("allowed"),
-            denied: define("denied"),
-            shadow_denied: define("shadow_denied"),
-            errors: define("errors"),
-            table_full: define("table_full"),
+    /// Answers a request that the limit in `place` refuses, telling of that limit's quotas in `state` too, with the body
+    /// that the service may have sent.
+    #[expect(clippy::too_many_arguments, reason = "what a refusal is made of")]
+    pub(crate) fn refuse(
+        &self,
+        place: usize,
+        cause: &Cause,
+        state: Option<(State, Timestamp)>,
+        body: Option<String>,
+        stream: &mut Stream,
+        exchange: &Exchange,
+        host: &dyn Host,
+    ) -> Flow {
+        stream.refused = true;
+        // Nothing was done that could have cost anything.
+        stream.subjects.iter_mut().for_each(|subject| subject.due = false);
+        if let Some(limiter) = self.limits.get(place) {
+            self.publish(limiter, host);
+        }
+        let fields = self.fields(stream, state.map(|(state, now)| (place, state, now)));
+        let mut headers = std::mem::take(&mut stream.passed_on);
+        headers.retain(|(name, _)| !fields.iter().any(|(own, _)| own == name));
+        headers.extend(fields);
+        Flow::Reply(refuse(&self.reply, cause, headers, body, exchange))
+    }
+
+    /// Tells other filters which limit refuses.
+    pub(crate) fn publish(&self, limiter: &Limiter, host: &dyn Host) {
+        if self.publish_decisions
+            && let Err(error) = host.set_property(Property::LIMIT, limiter.limit.name.as_str().as_bytes())
+        {
+            limiter.report(error, host);
         }
     }
-}
-
-/// What the shared keys of a limit start with.
-fn prefix(plugin: &[u8], limit: &Limit, max_keys: u64) -> Vec<u8> {
-    let mut hasher = SipHasher13::new();
-    hasher.write(plugin);
-    hasher.write(format!("{max_keys} {limit:?}").as_bytes());
-    [b"tg.rl.".as_slice(), &hasher.finish128().as_bytes()].concat()
 }
 
 /// The seed of this plugin's digests: whoever starts first chooses it for all workers, and for as long as the states
@@ -178,34 +249,4 @@ fn seed(plugin: &[u8], host: &dyn Host) -> [u8; 16] {
     // Where another worker was faster, its seed is there now. A host without randomness gets a fixed seed, and exact
     // limits all the same.
     stored().or_else(|| chosen().ok()).or_else(stored).unwrap_or_default()
-}
-
-fn too_many(wait: Option<u64>) -> LocalReply {
-    const SECOND: u64 = 1_000_000_000;
-    let mut headers = Vec::new();
-    if let (Some(wait), Ok(name)) = (wait, HeaderName::new("retry-after")) {
-        // Whole seconds (RFC 9110 section 10.2.3), rounded up: who comes then is admitted.
-        headers.push((name, HeaderValue::from(wait.div_ceil(SECOND))));
-    }
-    if let (Ok(name), Ok(value)) = (HeaderName::new("x-envoy-ratelimited"), HeaderValue::new(*b"true")) {
-        // Tells Envoys on the way that a retry would only add to the load.
-        headers.push((name, value));
-    }
-    LocalReply {
-        status: 429,
-        grpc_status: GrpcStatus::ResourceExhausted,
-        headers,
-        body: "too many requests\n".into(),
-        details: "tidegate_rate_limited",
-    }
-}
-
-fn undecided() -> LocalReply {
-    LocalReply {
-        status: 503,
-        grpc_status: GrpcStatus::Unavailable,
-        headers: Vec::new(),
-        body: "the rate limit could not be checked\n".into(),
-        details: "tidegate_rate_limit_error",
-    }
 }

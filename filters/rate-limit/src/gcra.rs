@@ -1,112 +1,111 @@
 //! The generic cell rate algorithm (ITU-T I.371 annex A): quotas as arithmetic on theoretical arrival times.
 //!
-//! A quota's whole state is one number, the time at which the bucket will be full again. Time is an argument; all of it
-//! is in nanoseconds.
+//! A quota's whole state is one number, the time at which it will be whole again. Time is an argument; all of it is in
+//! nanoseconds.
 
-/// So many requests in so much time, of which so many may come at once.
+/// How fast units come back, and how many of them may be spent at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Quota {
-    /// What one request costs: the period divided by the number of requests.
+pub(crate) struct Rate {
+    /// In what time one unit comes back.
     interval: u64,
-    /// How far ahead of now the state may be: interval times burst.
+    burst: u64,
+    /// In what time a whole burst does.
     capacity: u64,
+    /// How far ahead of now the state may be: the capacity, and the debt where costs become known too late to refuse.
+    ceiling: u64,
 }
 
-/// What a quota says of one request.
+/// How long to wait for what was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wait {
+    /// So many nanoseconds, if nobody else asks meanwhile.
+    For(u64),
+    /// More was asked for than a burst: no time will do.
+    Never,
+}
+
+/// Why numbers make no rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Decision {
-    /// It may pass; the state afterwards.
-    Admit(u64),
-    /// Not before this many nanoseconds have passed.
-    Wait(u64),
+pub(crate) enum Unusable {
+    /// Whole nanoseconds do not tell such a rate from one that is a thousandth slower.
+    TooFast,
+    /// A burst takes more than twenty years to come back.
+    TooSlow,
 }
 
-impl Quota {
-    /// `requests` per `period` nanoseconds, at most `burst` at once; `None` where a request would cost less than a
-    /// nanosecond.
-    pub(crate) fn new(requests: u64, period: u64, burst: u64) -> Option<Self> {
-        // Rounded up, so that rounding never admits more than the quota.
-        let interval = period.div_ceil(requests.max(1));
-        let capacity = interval.checked_mul(burst)?;
-        (period >= requests && burst > 0).then_some(Self { interval, capacity })
+/// Costs that become known too late may put a key in debt, by so many bursts at most: a response that lies about its cost
+/// must not lock a key for good.
+pub(crate) const MOST_DEBT: u64 = 10;
+
+/// By how much two workers may disagree on the time: one may have been suspended between asking for it and deciding.
+const SKEW: u64 = 1_000_000_000;
+
+/// Eleven times this and today's time are far from the end of 64 bits.
+const SLOWEST: u64 = 20 * 365 * 86_400_000_000_000;
+
+impl Rate {
+    /// `amount` per `period` nanoseconds, at most `burst` at once; none of them zero.
+    pub(crate) fn new(amount: u64, period: u64, burst: u64) -> Result<Self, Unusable> {
+        let amount = amount.max(1);
+        // Rounded up: rounding never admits more than the quota.
+        let interval = period.div_ceil(amount).max(1);
+        let rounded = u128::from(interval) * u128::from(amount) - u128::from(period);
+        if rounded * 1000 > u128::from(period) {
+            return Err(Unusable::TooFast);
+        }
+        let capacity = interval.checked_mul(burst).filter(|capacity| *capacity <= SLOWEST);
+        let capacity = capacity.ok_or(Unusable::TooSlow)?;
+        Ok(Self { interval, burst, capacity, ceiling: capacity })
     }
 
-    /// The state as it can be at `now`: no request leaves one beyond a used-up quota, unless the clock went backwards
-    /// since. Then the quota counts as used up, not as locked until the clock has caught up.
+    /// The same for costs that become known after a request was admitted: they may put a key in debt.
+    pub(crate) fn with_debt(self) -> Self {
+        Self { ceiling: self.capacity + self.capacity * MOST_DEBT, ..self }
+    }
+
+    /// The state as it can be at `now`: nothing leaves one far beyond the ceiling, unless the clock went backwards since.
+    /// Then the quota counts as used up, not as locked until the clock has caught up. A little beyond is another worker's
+    /// newer state, seen by one that asked for the time earlier: to lower it would give away what was spent.
     pub(crate) fn plausible(&self, state: u64, now: u64) -> u64 {
-        state.min(now.saturating_add(self.capacity))
+        let ceiling = now.saturating_add(self.ceiling);
+        if state > ceiling.saturating_add(SKEW) { ceiling } else { state }
     }
 
-    /// Decides on a request at `now`, given the `state` that an earlier one left (0 if none did).
-    pub(crate) fn decide(&self, state: u64, now: u64) -> Decision {
+    /// Asks for `cost` units at `now`, given a plausible `state` (0: never used). The state afterwards.
+    pub(crate) fn ask(&self, state: u64, now: u64, cost: u64) -> Result<u64, Wait> {
+        if cost > self.burst {
+            return Err(Wait::Never);
+        }
         let full = now.saturating_add(self.capacity);
-        let after = self.plausible(state, now).max(now).saturating_add(self.interval);
-        if after <= full { Decision::Admit(after) } else { Decision::Wait(after - full) }
+        let after = state.max(now).saturating_add(cost.saturating_mul(self.interval));
+        if after <= full { Ok(after) } else { Err(Wait::For(after - full)) }
+    }
+
+    /// Takes `cost` units that were spent already. The state afterwards: at most the ceiling.
+    pub(crate) fn charge(&self, state: u64, now: u64, cost: u64) -> u64 {
+        let after = state.max(now).saturating_add(cost.saturating_mul(self.interval));
+        after.min(now.saturating_add(self.ceiling)).max(state)
+    }
+
+    /// How many units could be spent at once.
+    pub(crate) fn available(&self, state: u64, now: u64) -> u64 {
+        let full = now.saturating_add(self.capacity);
+        full.saturating_sub(state.max(now)) / self.interval
+    }
+
+    /// Until when no more than [`Rate::available`] can be spent; `None` if that is the whole burst.
+    pub(crate) fn until_more(&self, state: u64, now: u64) -> Option<u64> {
+        match self.ask(state, now, self.available(state, now) + 1) {
+            Err(Wait::For(wait)) => Some(wait),
+            _ => None,
+        }
+    }
+
+    /// Until when the quota is whole again.
+    pub(crate) fn until_whole(&self, state: u64, now: u64) -> u64 {
+        state.saturating_sub(now)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SECOND: u64 = 1_000_000_000;
-
-    #[test]
-    fn a_burst_passes_at_once_and_the_rest_at_the_rate() {
-        let quota = Quota::new(3, 3 * SECOND, 2).unwrap();
-        let mut state = 0;
-        let now = 100 * SECOND;
-        for _ in 0..2 {
-            let Decision::Admit(after) = quota.decide(state, now) else { panic!("refused within the burst") };
-            state = after;
-        }
-        assert_eq!(quota.decide(state, now), Decision::Wait(SECOND));
-        assert_eq!(quota.decide(state, now + SECOND / 4), Decision::Wait(3 * SECOND / 4));
-        assert!(matches!(quota.decide(state, now + SECOND), Decision::Admit(_)));
-    }
-
-    #[test]
-    fn a_clock_that_went_backwards_locks_nobody_out_for_longer_than_the_quota() {
-        let quota = Quota::new(1, SECOND, 1).unwrap();
-        let Decision::Admit(state) = quota.decide(0, 1_000_000 * SECOND) else { panic!("refused") };
-        assert_eq!(quota.decide(state, 5 * SECOND), Decision::Wait(SECOND));
-    }
-
-    proptest! {
-        /// Against a model that keeps the level of a bucket, for steps of any length forwards.
-        #[test]
-        fn it_agrees_with_a_leaky_bucket(
-            requests in 1_u64..50, burst in 1_u64..20, steps in prop::collection::vec(0_u64..400, 1..400)
-        ) {
-            // Intervals are whole nanoseconds here, so that the model is exact too.
-            let interval = 100;
-            let quota = Quota::new(requests, requests * interval, burst).unwrap();
-            let (mut state, mut now, mut level) = (0, 1_000_000, 0_u64);
-            for step in steps {
-                now += step;
-                level = level.saturating_sub(step);
-                let fits = level + interval <= burst * interval;
-                match quota.decide(state, now) {
-                    Decision::Admit(after) => {
-                        prop_assert!(fits);
-                        level += interval;
-                        state = after;
-                    }
-                    Decision::Wait(wait) => {
-                        prop_assert!(!fits);
-                        prop_assert_eq!(wait, level + interval - burst * interval);
-                    }
-                }
-            }
-        }
-
-        #[test]
-        fn no_numbers_overflow(requests: u64, period: u64, burst: u64, state: u64, now: u64) {
-            if let Some(quota) = Quota::new(requests, period, burst) {
-                let _ = quota.decide(state, now);
-            }
-        }
-    }
-}
+mod tests;

@@ -5,7 +5,9 @@ use std::hash::Hasher;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tidegate_config::{Cursor, Decode, HeaderName};
 use tidegate_filter_api::{Host, Property};
-use tidegate_matchers::{ClientAddress, Facts, cookie_values, query_values};
+use tidegate_matchers::{
+    ClientAddress, Facts, Template, each_cookie, each_header, each_query, request_header,
+};
 
 use crate::table::KeyDigest;
 
@@ -15,6 +17,8 @@ pub(crate) enum KeyPart {
     Header(HeaderName),
     Cookie(String),
     Query(String),
+    PathTemplate(Template),
+    Claim(String),
     Host,
     Method,
     Route,
@@ -22,32 +26,128 @@ pub(crate) enum KeyPart {
     Principal,
 }
 
+/// Parts that are a word of their own.
+const WORDS: [(&str, KeyPart); 5] = [
+    ("host", KeyPart::Host),
+    ("method", KeyPart::Method),
+    ("route", KeyPart::Route),
+    ("source", KeyPart::Source),
+    ("principal", KeyPart::Principal),
+];
+
+/// Parts that have a name.
+const NAMED: [&str; 5] = ["header", "cookie", "query", "path_template", "claim"];
+
 impl Decode for KeyPart {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        if cursor.as_str().is_some() {
-            let words = [
-                ("host", Self::Host),
-                ("method", Self::Method),
-                ("route", Self::Route),
-                ("source", Self::Source),
-                ("principal", Self::Principal),
-            ];
-            let found = words.iter().find(|(word, _)| cursor.as_str() == Some(word));
-            return match found {
+        if !cursor.is_object() {
+            let word = WORDS.iter().find(|(word, _)| cursor.as_str() == Some(word));
+            return match word {
                 Some((_, part)) => Some(part.clone()),
-                None => cursor.expected(
-                    "one of \"host\", \"method\", \"route\", \"source\", \"principal\", {header}, {cookie}, {query}",
-                ),
+                None => {
+                    let words = WORDS.map(|(word, _)| format!("\"{word}\"")).join(", ");
+                    cursor.expected(format_args!("one of {words}, {{{}}}", NAMED.join("}, {")))
+                }
             };
         }
         let mut object = cursor.object()?;
-        let part = object.one_of(&["header", "cookie", "query"]).and_then(|variant| match variant.key {
-            "header" => variant.cursor.decode().map(Self::Header),
-            "cookie" => variant.cursor.decode().map(Self::Cookie),
-            _ => variant.cursor.decode().map(Self::Query),
+        let part = object.one_of(&NAMED).and_then(|variant| match variant.key {
+            "header" => request_header(variant.cursor).map(Self::Header),
+            "cookie" => name(variant.cursor).map(Self::Cookie),
+            "query" => name(variant.cursor).map(Self::Query),
+            "claim" => name(variant.cursor).map(Self::Claim),
+            _ => {
+                let template: Template = variant.cursor.decode()?;
+                if template.names().next().is_none() {
+                    return variant.cursor.expected("a template with a capture such as \"/users/{id}\"");
+                }
+                Some(Self::PathTemplate(template))
+            }
         });
         object.finish();
         part
+    }
+}
+
+fn name(cursor: Cursor<'_>) -> Option<String> {
+    cursor.decode::<String>().filter(|name| !name.is_empty()).or_else(|| cursor.expected("a name"))
+}
+
+impl KeyPart {
+    /// Calls `visit` with each value that a request has for this part, under the value's name. None: the part is missing.
+    pub(crate) fn visit(
+        &self,
+        facts: &Facts<'_>,
+        host: &dyn Host,
+        client: ClientAddress,
+        visit: &mut dyn FnMut(&str, &[u8]),
+    ) {
+        let exchange = facts.exchange();
+        match self {
+            Self::Header(name) => each_header(exchange, name.as_str(), &mut |value| {
+                visit(name.as_str(), value);
+                true
+            }),
+            Self::Cookie(name) => each_cookie(exchange, name, &mut |value| {
+                visit(name, value);
+                true
+            }),
+            Self::Query(name) => each_query(exchange, name, &mut |value| {
+                visit(name, value);
+                true
+            }),
+            Self::PathTemplate(template) => {
+                if let Some(captures) = template.matches(facts.path()) {
+                    for name in template.names() {
+                        visit(name, captures.get(name).unwrap_or_default());
+                    }
+                }
+            }
+            Self::Claim(name) => {
+                if let Some(claim) = facts.claims().and_then(|claims| claims.get(name)) {
+                    visit_claim(name, claim, visit);
+                }
+            }
+            Self::Host => visit("host", facts.authority()),
+            Self::Method => visit("method", exchange.method()),
+            Self::Route => {
+                if let Some(route) = host.property(Property::ROUTE_NAME) {
+                    visit("route", &route);
+                }
+            }
+            Self::Principal => {
+                if let Some(principal) = facts.principal() {
+                    visit("principal", principal);
+                }
+            }
+            Self::Source => {
+                if let Some(address) = facts.source() {
+                    // What Envoy's own descriptors call it.
+                    visit("remote_address", client.significant(address).to_string().as_bytes());
+                }
+            }
+        }
+    }
+}
+
+/// A claim's values are its elements if it is a list; an object has none.
+fn visit_claim(name: &str, claim: &serde_json::Value, visit: &mut dyn FnMut(&str, &[u8])) {
+    match claim {
+        serde_json::Value::String(text) => visit(name, text.as_bytes()),
+        serde_json::Value::Array(list) => {
+            for element in list.iter().filter(|element| !element.is_array()) {
+                visit_claim(name, element, visit);
+            }
+        }
+        serde_json::Value::Bool(truth) => visit(name, if *truth { b"true" } else { b"false" }),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64(), number.as_f64()) {
+            (Some(integer), _, _) => visit(name, integer.to_string().as_bytes()),
+            (_, Some(integer), _) => visit(name, integer.to_string().as_bytes()),
+            // Its bits tell it apart as well as its digits would.
+            (_, _, Some(fraction)) => visit(name, format!("{:016x}", fraction.to_bits()).as_bytes()),
+            _ => {}
+        },
+        serde_json::Value::Object(_) | serde_json::Value::Null => {}
     }
 }
 
@@ -56,53 +156,63 @@ impl Decode for KeyPart {
 #[derive(Clone, Copy)]
 pub(crate) struct Digester {
     seed: [u8; 16],
-    client_address: ClientAddress,
+    client: ClientAddress,
 }
 
 impl Digester {
-    pub(crate) fn new(seed: [u8; 16], client_address: ClientAddress) -> Self {
-        Self { seed, client_address }
+    pub(crate) fn new(seed: [u8; 16], client: ClientAddress) -> Self {
+        Self { seed, client }
     }
 
     /// The digest of a request's key; `None` if a part is missing. No parts: one key for all requests.
     pub(crate) fn digest(&self, parts: &[KeyPart], facts: &Facts<'_>, host: &dyn Host) -> Option<KeyDigest> {
         let mut hasher = SipHasher13::new_with_key(&self.seed);
-        parts
-            .iter()
-            .all(|part| self.feed(part, facts, host, &mut hasher))
-            .then(|| hasher.finish128().as_u128())
+        for part in parts {
+            // All values in order, each with its length: `a`,`bc` and `ab`,`c` are two keys.
+            let mut count = 0_u64;
+            part.visit(facts, host, self.client, &mut |_, value| {
+                count += 1;
+                hasher.write_u64(value.len() as u64);
+                hasher.write(value);
+            });
+            if count == 0 {
+                return None;
+            }
+            hasher.write_u64(count);
+        }
+        Some(hasher.finish128().as_u128())
     }
 
-    /// Feeds a part's value; whether it has one.
-    fn feed(&self, part: &KeyPart, facts: &Facts<'_>, host: &dyn Host, hasher: &mut SipHasher13) -> bool {
-        let exchange = facts.exchange();
-        match part {
-            KeyPart::Header(name) => feed_all(exchange.request().values(name.as_str()), hasher),
-            KeyPart::Cookie(name) => {
-                feed_all(cookie_values(exchange.request().values("cookie"), name), hasher)
-            }
-            KeyPart::Query(name) => feed_all(query_values(exchange.path(), name), hasher),
-            KeyPart::Host => feed_all(Some(facts.authority()).into_iter(), hasher),
-            KeyPart::Method => feed_all(Some(exchange.method()).into_iter(), hasher),
-            KeyPart::Route => feed_all(host.property(Property::ROUTE_NAME).into_iter(), hasher),
-            KeyPart::Principal => feed_all(facts.principal().into_iter(), hasher),
-            KeyPart::Source => {
-                let address =
-                    facts.source().map(|address| self.client_address.significant(address).to_string());
-                feed_all(address.into_iter(), hasher)
+    /// What a rate limit service is told of a key: its values under their names, several of one name joined. `None` if a
+    /// part is missing.
+    pub(crate) fn entries(
+        &self,
+        parts: &[KeyPart],
+        facts: &Facts<'_>,
+        host: &dyn Host,
+    ) -> Option<Vec<(String, String)>> {
+        let mut entries: Vec<(String, String)> = Vec::new();
+        for part in parts {
+            let before = entries.len();
+            part.visit(facts, host, self.client, &mut |name, value| {
+                let value = text(value);
+                match entries.get_mut(before..).and_then(<[_]>::last_mut).filter(|(last, _)| last == name) {
+                    Some((_, values)) => {
+                        values.push(',');
+                        values.push_str(&value);
+                    }
+                    None => entries.push((name.to_owned(), value)),
+                }
+            });
+            if entries.len() == before {
+                return None;
             }
         }
+        Some(entries)
     }
 }
 
-/// All values in order, each with its length: `a`,`bc` and `ab`,`c` are two keys.
-fn feed_all<V: AsRef<[u8]>>(values: impl Iterator<Item = V>, hasher: &mut SipHasher13) -> bool {
-    let mut count = 0_u64;
-    for value in values {
-        count += 1;
-        hasher.write_u64(value.as_ref().len() as u64);
-        hasher.write(value.as_ref());
-    }
-    hasher.write_u64(count);
-    count > 0
+/// A value as text: protobuf's strings are UTF-8. Other bytes are escaped, so that two values stay two.
+fn text(value: &[u8]) -> String {
+    std::str::from_utf8(value).map_or_else(|_| value.escape_ascii().to_string(), str::to_owned)
 }

@@ -1,23 +1,12 @@
 //! States of many keys in shared data, in memory that is bounded.
 //!
 //! Shared data never frees a key, so keys of requests are not keys there. A table has a fixed number of buckets, each
-//! under a key of its own that holds a few entries: a digest and one state per quota. An entry is given up only when
-//! its states lie in the past: the key's quotas are then as full as those of a key never seen.
+//! under a key of its own that holds a few entries: a digest and a state. An entry is given up only when its state says
+//! nothing any more: the key's quotas are then as whole as those of a key never seen.
 
-use tidegate_filter_api::{Cas, Host, HostError, Timestamp};
+use tidegate_filter_api::{Cas, Host, HostError, MetricId, Timestamp};
 
-use crate::gcra::{Decision, Quota};
-
-/// What the table says of one request.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It may pass, and has been counted.
-    Admitted,
-    /// Not before this many nanoseconds; nothing has been counted.
-    Refused(u64),
-    /// There is no room for a new key.
-    Full,
-}
+use crate::state::{Rules, State};
 
 /// The states of one limit's keys.
 #[derive(Debug)]
@@ -27,59 +16,75 @@ pub(crate) struct Table {
     buckets: u64,
     /// Entries in a bucket.
     ways: usize,
-    quotas: Vec<Quota>,
+    pub(crate) rules: Rules,
+    /// How many keys the table holds.
+    keys: Option<MetricId>,
 }
 
-/// What one more request makes of an entry.
-struct Charge {
-    entry: Vec<u8>,
-    outcome: Outcome,
-    /// Whether the entry must be stored.
-    store: bool,
+/// What a step makes of a key's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step<T> {
+    /// It stays as it is.
+    Keep(T),
+    /// It is replaced.
+    Store(State, T),
 }
 
 /// A digest of a request's key: 128 bits, so that two keys share one state never in practice.
 pub(crate) type KeyDigest = u128;
 
 const DIGEST: usize = size_of::<KeyDigest>();
-const STATE: usize = size_of::<u64>();
 /// In front of each bucket: what is read back is checked before it is believed.
-const MAGIC: &[u8; 4] = b"tgr1";
-const WAYS: u64 = 8;
+const MAGIC: &[u8; 4] = b"tgr2";
+const WAYS: u64 = 16;
 /// With 4 workers on one bucket a handful are needed; beyond this something else is wrong.
 const MOST_ATTEMPTS: usize = 64;
 
 impl Table {
-    pub(crate) fn new(prefix: Vec<u8>, max_keys: u64, quotas: Vec<Quota>) -> Self {
+    /// A table of at most `max_keys` keys, or what an earlier one of the same prefix left.
+    pub(crate) fn new(
+        prefix: Vec<u8>,
+        max_keys: u64,
+        rules: Rules,
+        keys: Option<MetricId>,
+        host: &dyn Host,
+    ) -> Self {
         let ways = max_keys.clamp(1, WAYS);
         // Rounded down: the ceiling is a ceiling.
-        Self { prefix, buckets: (max_keys / ways).max(1), ways: usize::try_from(ways).unwrap_or(1), quotas }
+        let buckets = (max_keys / ways).max(1);
+        let table = Self { prefix, buckets, ways: usize::try_from(ways).unwrap_or(1), rules, keys };
+        // The gauge may show what a table under an earlier configuration held.
+        table.show(table.held(host).map_or(0, |(held, _)| held), host);
+        table
     }
 
-    /// Decides on a request of `key`, in one atomic step over all quotas and against all other workers.
-    pub(crate) fn decide(
+    /// Lets `step` look at the state of `key` and change it, in one atomic step against all other workers. `None` if the
+    /// key has no state and there is no room for one; `step` is not asked then.
+    ///
+    /// `step` may be asked several times, each time with the newest state.
+    pub(crate) fn update<T>(
         &self,
         key: KeyDigest,
         now: Timestamp,
         host: &dyn Host,
-    ) -> Result<Outcome, HostError> {
+        mut step: impl FnMut(State) -> Step<T>,
+    ) -> Result<Option<T>, HostError> {
         let shared_key = self.shared_key(key);
         for _ in 0..MOST_ATTEMPTS {
             let (mut bucket, version) = self.read(&shared_key, host)?;
-            let Some(slot) = self.slot(&bucket, key, now) else { return Ok(Outcome::Full) };
-            let Charge { entry, outcome, store } = self.charge(&bucket, slot, key, now);
-            if !store {
-                return Ok(outcome);
-            }
-            let range = self.range(slot);
-            if bucket.len() < range.end {
-                bucket.resize(range.end, 0);
-            }
-            if let Some(place) = bucket.get_mut(range) {
-                place.copy_from_slice(&entry);
-            }
+            let Some((slot, state)) = self.slot(&bucket, key, now) else { return Ok(None) };
+            let (state, result) = match step(state) {
+                Step::Keep(result) => return Ok(Some(result)),
+                Step::Store(state, result) => (state, result),
+            };
+            let grown = self.put(&mut bucket, slot, key, &state);
             match host.set_shared(&shared_key, &bucket, version) {
-                Ok(()) => return Ok(outcome),
+                Ok(()) => {
+                    if grown {
+                        self.count_one_more(host);
+                    }
+                    return Ok(Some(result));
+                }
                 Err(HostError::CasMismatch) => {}
                 Err(error) => return Err(error),
             }
@@ -89,72 +94,96 @@ impl Table {
 
     fn shared_key(&self, key: KeyDigest) -> Vec<u8> {
         let bucket = (key % u128::from(self.buckets)) as u64;
-        [self.prefix.as_slice(), &bucket.to_le_bytes()].concat()
+        self.key_of(&bucket.to_le_bytes())
+    }
+
+    fn key_of(&self, what: &[u8]) -> Vec<u8> {
+        let mut key = Vec::with_capacity(self.prefix.len() + what.len());
+        key.extend_from_slice(&self.prefix);
+        key.extend_from_slice(what);
+        key
     }
 
     /// The bucket, empty if there is none yet or if what is there is not a bucket of this table.
     fn read(&self, shared_key: &[u8], host: &dyn Host) -> Result<(Vec<u8>, Option<Cas>), HostError> {
         let Some(value) = host.shared(shared_key)? else { return Ok((MAGIC.to_vec(), None)) };
-        let whole =
-            value.bytes.len().checked_sub(MAGIC.len()).is_some_and(|size| size % self.entry_size() == 0);
-        let believed =
-            whole && value.bytes.starts_with(MAGIC) && value.bytes.len() <= self.range(self.ways).start;
+        let entries = value.bytes.len().checked_sub(MAGIC.len());
+        let whole = entries.is_some_and(|size| {
+            size.is_multiple_of(self.entry_size()) && size <= self.ways * self.entry_size()
+        });
+        let believed = whole && value.bytes.starts_with(MAGIC);
         Ok((if believed { value.bytes } else { MAGIC.to_vec() }, Some(value.cas)))
     }
 
     /// Where `key` is, or may be put: its own entry, else one that says nothing any more, else a new one.
-    fn slot(&self, bucket: &[u8], key: KeyDigest, now: Timestamp) -> Option<usize> {
+    fn slot(&self, bucket: &[u8], key: KeyDigest, now: Timestamp) -> Option<(usize, State)> {
         let entries = bucket.get(MAGIC.len()..)?.chunks_exact(self.entry_size());
-        let used = entries.len();
-        let (mut own, mut spare) = (None, None);
+        let (used, digest) = (entries.len(), key.to_le_bytes());
+        let mut spare = None;
         for (slot, entry) in entries.enumerate() {
-            if entry.starts_with(&key.to_le_bytes()) {
-                own = Some(slot);
-            } else if spare.is_none() && states(entry).all(|state| state <= now.0) {
+            let (found, state) = entry.split_at_checked(DIGEST)?;
+            if found == digest {
+                return Some((slot, self.rules.read(state)));
+            }
+            if spare.is_none() && self.rules.says_nothing(&self.rules.read(state), now.0) {
                 spare = Some(slot);
             }
         }
-        own.or(spare).or_else(|| (used < self.ways).then_some(used))
+        let slot = spare.or_else(|| (used < self.ways).then_some(used))?;
+        Some((slot, State::default()))
     }
 
-    /// What one more request makes of the entry in `slot`.
-    fn charge(&self, bucket: &[u8], slot: usize, key: KeyDigest, now: Timestamp) -> Charge {
-        let own = bucket.get(self.range(slot)).filter(|entry| entry.starts_with(&key.to_le_bytes()));
-        let current =
-            || self.quotas.iter().zip(own.map(states).into_iter().flatten().chain(std::iter::repeat(0)));
-        let mut entry = key.to_le_bytes().to_vec();
-        let mut wait = None;
-        for (quota, state) in current() {
-            match quota.decide(state, now.0) {
-                Decision::Admit(after) => entry.extend(after.to_le_bytes()),
-                Decision::Wait(longer) => wait = wait.max(Some(longer)),
-            }
+    /// Puts an entry into its slot; whether the bucket has grown by it.
+    fn put(&self, bucket: &mut Vec<u8>, slot: usize, key: KeyDigest, state: &State) -> bool {
+        let start = MAGIC.len() + slot * self.entry_size();
+        let range = start..start + self.entry_size();
+        let grown = bucket.len() < range.end;
+        if grown {
+            bucket.resize(range.end, 0);
         }
-        let Some(wait) = wait else { return Charge { entry, outcome: Outcome::Admitted, store: true } };
-        // A refused request costs nothing. Only states from a clock that has since gone backwards are put right, or
-        // they would refuse until it has caught up.
-        entry.truncate(DIGEST);
-        entry.extend(current().flat_map(|(quota, state)| quota.plausible(state, now.0).to_le_bytes()));
-        let store = own != Some(entry.as_slice());
-        Charge { entry, outcome: Outcome::Refused(wait), store }
+        let mut entry = Vec::with_capacity(self.entry_size());
+        entry.extend(key.to_le_bytes());
+        self.rules.write(state, &mut entry);
+        if let Some(place) = bucket.get_mut(range) {
+            place.copy_from_slice(&entry);
+        }
+        grown
     }
 
     fn entry_size(&self) -> usize {
-        DIGEST + self.quotas.len() * STATE
+        DIGEST + self.rules.size()
     }
 
-    fn range(&self, slot: usize) -> std::ops::Range<usize> {
-        let start = MAGIC.len() + slot * self.entry_size();
-        start..start + self.entry_size()
+    /// The gauge is set, not added to: it outlives tables, and all workers show the same number.
+    fn count_one_more(&self, host: &dyn Host) {
+        for _ in 0..MOST_ATTEMPTS {
+            let Ok((held, version)) = self.held(host) else { return };
+            let held = held.saturating_add(1);
+            let value = [MAGIC.as_slice(), &held.to_le_bytes()].concat();
+            match host.set_shared(&self.key_of(b"keys"), &value, version) {
+                Ok(()) => return self.show(held, host),
+                Err(HostError::CasMismatch) => {}
+                // The number is for people to look at, and decides nothing.
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// How many entries all buckets have; 0 if what is there is not this table's.
+    fn held(&self, host: &dyn Host) -> Result<(u64, Option<Cas>), HostError> {
+        let Some(value) = host.shared(&self.key_of(b"keys"))? else { return Ok((0, None)) };
+        let held = value.bytes.strip_prefix(MAGIC).and_then(|number| number.try_into().ok());
+        let held = held.map_or(0, u64::from_le_bytes);
+        let most = self.buckets.saturating_mul(self.ways as u64);
+        Ok((if held <= most { held } else { 0 }, Some(value.cas)))
+    }
+
+    fn show(&self, held: u64, host: &dyn Host) {
+        if let Some(keys) = self.keys {
+            host.record(keys, held);
+        }
     }
 }
 
-fn states(entry: &[u8]) -> impl Iterator<Item = u64> {
-    entry
-        .get(DIGEST..)
-        .unwrap_or_default()
-        .as_chunks::<STATE>()
-        .0
-        .iter()
-        .map(|state| u64::from_le_bytes(*state))
-}
+#[cfg(test)]
+mod tests;

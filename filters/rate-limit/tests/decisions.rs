@@ -207,8 +207,8 @@ fn a_bad_configuration_is_refused_with_every_error() {
     assert_eq!(
         refused,
         "limits[0].match.paths[0].prefix: expected a path starting with \"/\", found \"api\"\n\
-         limits[0].key[0]: expected one of \"host\", \"method\", \"route\", \"source\", \"principal\", {header}, {cookie}, {query}, found \"sauce\"\n\
-         limits[0].quotas[0].requests: expected an integer from 1 to 1000000000, found 0\n\
+         limits[0].key[0]: expected one of \"host\", \"method\", \"route\", \"source\", \"principal\", {header}, {cookie}, {query}, {path_template}, {claim}, found \"sauce\"\n\
+         limits[0].quotas[0].requests: expected an integer from 1 to 1000000000000, found 0\n\
          limits[0].quotas[0].per: expected a duration above zero such as \"250ms\", \"10s\", \"1m\", \"24h\" or \"7d\", found \"0s\"\n\
          limits[1].quotas: expected a list of at least one, found an empty list\n\
          on_error: expected one of \"allow\", \"deny\", found \"maybe\""
@@ -220,5 +220,18 @@ fn a_bad_configuration_is_refused_with_every_error() {
     assert_eq!(
         refusal::<RateLimit>(&twice),
         "limits[1].name: expected a name used once, but limits[0] has it too, found \"per-user\""
+    );
+}
+
+#[test]
+fn a_key_that_could_never_be_found_is_refused() {
+    assert_eq!(
+        refusal::<RateLimit>(
+            r#"{"limits": [{"name": "a", "key": [{"header": "Host"}], "match": {"headers": [{"name": "host", "exact": "a"}]},
+                "quotas": [{"requests": 1, "per": "1s"}]}]}"#
+        )
+        .matches("expected another header (the host is told by")
+        .count(),
+        2
     );
 }

@@ -1,6 +1,8 @@
-//! The scenario files that real Envoys replay, on the fake host.
+//! The scenario files that real Envoys replay, on the fake host: natively, and as wasm32.
 
-#[test]
+use wasm_bindgen_test::wasm_bindgen_test;
+
+#[wasm_bindgen_test(unsupported = test)]
 fn every_scenario_is_as_its_file_says() {
     tidegate_testkit::fake::replay_folder::<tidegate_rate_limit::RateLimit>("rate-limit");
 }

@@ -21,7 +21,7 @@ pub(crate) enum Kind {
 pub(crate) enum Member {
     Auth(Auth),
     RateLimit(RateLimit),
-    HeaderRouting(HeaderRouting),
+    HeaderRouting(Box<HeaderRouting>),
     Telemetry(Box<Telemetry>),
 }
 

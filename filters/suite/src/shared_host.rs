@@ -44,6 +44,10 @@ impl Host for SharedHost<'_> {
         self.host.random()
     }
 
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.host.variable(name)
+    }
+
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         self.host.property(property)
     }

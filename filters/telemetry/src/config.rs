@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_config::{Cursor, Decode};
+use tidegate_config::{Cursor, Decode, fill};
 use tidegate_matchers::{ClientAddress, TemplateSet};
 
 pub(crate) mod access_log;
@@ -54,25 +54,24 @@ impl Decode for Config {
         let mut config = Self::default();
         let mut fine = true;
         let templates = object.get("path_templates");
-        fine &= fill(&templates, &mut config.path_templates, |cursor| cursor.decode());
+        fine &= fill(templates, &mut config.path_templates, |cursor| cursor.decode());
         let export = object.get("metrics_to");
-        fine &= fill(&export, &mut config.metrics_to, |cursor| metrics_to(cursor).map(Some));
+        fine &= fill(export, &mut config.metrics_to, |cursor| metrics_to(cursor).map(Some));
         let around = Surroundings { templates: templates.is_some(), otlp: export.is_some() };
-        fine &= fill(&object.get("preset"), &mut config.metrics, |cursor| {
+        fine &= object.fill("preset", &mut config.metrics, |cursor| {
             cursor.word(&[("otel_http", ())]).map(|()| preset::otel_http(around))
         });
         fine &= object.get("metrics").is_none_or(|cursor| metrics(cursor, around, &mut config.metrics));
-        fine &= fill(&object.get("max_series"), &mut config.max_series, |cursor| {
+        fine &= object.fill("max_series", &mut config.max_series, |cursor| {
             cursor.integer(1, 100_000).and_then(|most| usize::try_from(most).ok())
         });
-        fine &= fill(&object.get("access_log"), &mut config.access_log, |cursor| {
+        fine &= object.fill("access_log", &mut config.access_log, |cursor| {
             cursor.list(|log| AccessLog::decode(log, around.templates))
         });
-        fine &= fill(&object.get("trace"), &mut config.trace, |cursor| {
-            Trace::decode(cursor, around.templates).map(Some)
-        });
-        fine &= fill(&object.get("client_address"), &mut config.client_address, |cursor| cursor.decode());
-        fine &= fill(&object.get("resource"), &mut config.resource, resource);
+        fine &= object
+            .fill("trace", &mut config.trace, |cursor| Trace::decode(cursor, around.templates).map(Some));
+        fine &= object.fill("client_address", &mut config.client_address, |cursor| cursor.decode());
+        fine &= object.fill("resource", &mut config.resource, resource);
         object.finish();
         if !fine {
             return None;
@@ -98,31 +97,12 @@ fn metrics(cursor: Cursor<'_>, around: Surroundings, metrics: &mut Vec<Metric>) 
     true
 }
 
-/// Puts what stands at a place, if anything does, into `slot`; false after something wrong was reported.
-///
-/// A configuration is filled in place, not put together from its parts: with dozens of parts, the code that drops those
-/// decoded so far, at each of them again, would be half of the module.
-pub(crate) fn fill<T>(
-    cursor: &Option<Cursor<'_>>,
-    slot: &mut T,
-    decode: impl FnOnce(Cursor<'_>) -> Option<T>,
-) -> bool {
-    let Some(cursor) = cursor else { return true };
-    match decode(*cursor) {
-        Some(decoded) => {
-            *slot = decoded;
-            true
-        }
-        None => false,
-    }
-}
-
 /// `{otlp: {cluster: collector}, every: 10s}`
 fn metrics_to(cursor: Cursor<'_>) -> Option<(Endpoint, Duration)> {
     let mut object = cursor.object()?;
     let endpoint = object.required("otlp");
     let mut every = Duration::from_secs(10);
-    let fine = fill(&object.get("every"), &mut every, |cursor| {
+    let fine = object.fill("every", &mut every, |cursor| {
         let every: tidegate_config::Duration = cursor.decode()?;
         let seconds = every.get().as_secs_f64();
         if (1.0..=3_600.0).contains(&seconds) {

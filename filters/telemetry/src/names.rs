@@ -66,7 +66,8 @@ pub fn stats_tag(label: &str) -> String {
 /// Pairs of labels of which Istio's expressions, which look for a name anywhere, take the first for the second.
 #[must_use]
 pub fn confused_by_istio(labels: &[String]) -> Vec<(&str, &str)> {
-    let pairs = labels.iter().flat_map(|long| labels.iter().map(move |short| (long.as_str(), short.as_str())));
+    let pairs =
+        labels.iter().flat_map(|long| labels.iter().map(move |short| (long.as_str(), short.as_str())));
     pairs.filter(|(long, short)| long != short && long.ends_with(short)).collect()
 }
 
@@ -85,15 +86,18 @@ mod tests {
                 {"name": "plain_total", "type": "counter"},
                 {"name": "shop_total", "type": "counter", "labels": {"route": "route_name", "code": "status"}}]}"#,
         );
-        assert_eq!(config.labels(), [
-            "code",
-            "error_type",
-            "http_request_method",
-            "http_response_status_code",
-            "network_protocol_version",
-            "route",
-            "url_scheme"
-        ]);
+        assert_eq!(
+            config.labels(),
+            [
+                "code",
+                "error_type",
+                "http_request_method",
+                "http_response_status_code",
+                "network_protocol_version",
+                "route",
+                "url_scheme"
+            ]
+        );
         let prefixes = config.prefixes();
         for expected in ["code=.=", "plain_total", "error_type=.=", "http_server_active_requests"] {
             assert!(prefixes.iter().any(|prefix| prefix == expected), "{expected}: {prefixes:?}");

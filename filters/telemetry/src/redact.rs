@@ -4,8 +4,6 @@ use std::borrow::Cow;
 
 use tidegate_config::{Cursor, Decode};
 
-use crate::config::fill;
-
 /// What stands in a credential's place.
 pub(crate) const REDACTED: &str = "[redacted]";
 
@@ -138,7 +136,7 @@ impl Decode for Redaction {
             ("cookies", &mut redaction.cookies),
             ("keep", &mut redaction.keep),
         ] {
-            fine &= fill(&object.get(key), list, |cursor| cursor.non_empty_list());
+            fine &= object.fill(key, list, |cursor| cursor.non_empty_list());
         }
         object.finish();
         fine.then_some(redaction)

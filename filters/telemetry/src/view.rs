@@ -218,7 +218,7 @@ impl<'a> View<'a> {
             Attribute::GrpcStatus => known(self.grpc_status()),
             Attribute::ErrorType => self.error_type(),
             Attribute::ResponseFlags => self.flags(),
-            Attribute::ResponseDetails => self.text(Property::RESPONSE_DETAILS),
+            Attribute::ResponseDetails => self.text(Property::RESPONSE_CODE_DETAILS),
             Attribute::Duration => milliseconds(self.duration()),
             Attribute::TimeToFirstByte => milliseconds(self.time_to_first_byte()),
             Attribute::RequestBytes => self.request_bytes().map_or(Value::Nothing, Value::Number),

@@ -225,13 +225,14 @@ fn destinations_and_queues_make_sense() {
         ],
     );
     refused(
-        r#"{"access_log": [{"to": {"otlp": {"cluster": "c", "path": "v1", "headers": {"host": "x", "x-key": "a\nb"}, "timeout": "0s"}}}],
+        r#"{"access_log": [{"to": {"otlp": {"cluster": "c", "path": "v1", "headers": {"host": "x", "x-key": "a\nb", "x-token": {"env": "OTLP_TOKEN"}}, "timeout": "0s"}}}],
             "metrics_to": {"otlp": {"cluster": "c"}, "every": "1ms"}}"#,
         &[
             "metrics_to.every: expected a duration from \"1s\" to \"1h\", found \"1ms\"",
             "access_log[0].to.otlp.path: expected a path starting with \"/\", found \"v1\"",
             "access_log[0].to.otlp.headers.host: expected a header name other than those that frame a message, found \"host\"",
-            "access_log[0].to.otlp.headers.x-key: expected a header value without control characters, found 3 characters (not shown)",
+            "access_log[0].to.otlp.headers.x-key: expected a header value without control characters, or {env}, found 3 characters (not shown)",
+            "access_log[0].to.otlp.headers.x-token.env: expected the name of an environment variable of the module (vm_config.environment_variables), found none of that name",
             "access_log[0].to.otlp.timeout: expected a duration above zero such as \"250ms\", \"10s\", \"1m\", \"24h\" or \"7d\", found \"0s\"",
         ],
     );

@@ -179,6 +179,20 @@ fn exported(worker: &Worker<Telemetry>) -> i64 {
 }
 
 #[test]
+fn credentials_for_the_collector_come_from_the_environment() {
+    let host = FakeHost::new();
+    host.set_variable("OTLP_TOKEN", b"Bearer s3cret");
+    let worker = worker_on(
+        &host,
+        r#"{"access_log": [{"to": {"otlp": {"cluster": "collector", "headers": {"authorization": {"env": "OTLP_TOKEN"}}}},
+            "batch": {"max": 1}}]}"#,
+    );
+    end(&worker, "/", &[], 200);
+    let sent = call(&worker, 1);
+    assert_eq!(sent.headers.last().unwrap(), &("authorization".to_owned(), b"Bearer s3cret".to_vec()));
+}
+
+#[test]
 fn records_go_out_as_otlp_when_a_batch_is_full_or_its_time_has_come() {
     let worker = logging(TO_COLLECTOR);
     worker.host().set(Property::REQUEST_TIME, &1_000_i64.to_le_bytes());

@@ -1,7 +1,8 @@
 //! HTTP/1.1 over a socket: what is asked for is sent, byte for byte.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tidegate_testkit::scenario::Request;
@@ -33,6 +34,12 @@ impl Connection {
 
     /// Sends a request and reads its response.
     pub fn send(&mut self, request: &Request) -> Result<Reply> {
+        self.start(request)?;
+        self.read(request.method == "HEAD")
+    }
+
+    /// Sends a request and leaves its response for later.
+    pub fn start(&mut self, request: &Request) -> Result<()> {
         let mut bytes = Vec::new();
         for part in
             [request.method.as_bytes(), b" ", &request.path, b" HTTP/1.1\r\nhost: ", request.host.as_bytes()]
@@ -49,8 +56,20 @@ impl Connection {
         }
         bytes.extend_from_slice(b"\r\n\r\n");
         bytes.extend_from_slice(&request.body);
-        self.write(&bytes)?;
-        self.read(request.method == "HEAD")
+        self.write(&bytes)
+    }
+
+    /// Whether anything comes back within that time: a response, or the end of the connection.
+    pub fn has_answer(&mut self, within: Duration) -> Result<bool> {
+        let stream = self.stream.get_ref();
+        stream.set_read_timeout(Some(within.max(Duration::from_millis(1))))?;
+        let seen = stream.peek(&mut [0]);
+        stream.set_read_timeout(Some(LIMIT))?;
+        match seen {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(false),
+            Err(error) => Err(error).context("reading"),
+        }
     }
 
     /// Sends bytes that may be no request at all, and reads what comes back.

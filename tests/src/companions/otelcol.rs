@@ -72,7 +72,11 @@ impl Collector {
             }
             if Instant::now() > deadline {
                 let end = printed.len().saturating_sub(4_000);
-                bail!("after {} s the collector had printed:\n{}", limit.as_secs(), String::from_utf8_lossy(&printed.as_bytes()[end..]));
+                bail!(
+                    "after {} s the collector had printed:\n{}",
+                    limit.as_secs(),
+                    String::from_utf8_lossy(&printed.as_bytes()[end..])
+                );
             }
             std::thread::sleep(Duration::from_millis(50));
         }

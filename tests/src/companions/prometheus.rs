@@ -55,7 +55,8 @@ impl Prometheus {
                 }],
             });
             let file = folder.join("prometheus.yml");
-            std::fs::write(&file, serde_json::to_vec(&config)?).context("writing Prometheus' configuration")?;
+            std::fs::write(&file, serde_json::to_vec(&config)?)
+                .context("writing Prometheus' configuration")?;
             let mut command = Command::new(program("prometheus")?);
             command.arg(format!("--config.file={}", file.display()));
             command.arg(format!("--storage.tsdb.path={}", folder.join("data").display()));

@@ -10,7 +10,7 @@ use crate::client::Connection;
 use crate::envoy::Envoy;
 
 /// How long a metric may take to show.
-const METRIC_LIMIT: Duration = Duration::from_secs(5);
+const METRIC_LIMIT: Duration = Duration::from_secs(15);
 
 struct Step {
     /// What it shows, as told to people.

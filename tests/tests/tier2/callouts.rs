@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use e2e::bootstrap::{self, Form};
 use e2e::client::{Connection, Multiplexed};
@@ -147,57 +148,81 @@ fn responses_and_ticks() -> Result<(), Failed> {
     let envoy = probe(1)?;
     let sent = [("x-echo-body", "0123456789")];
     send(&envoy, &sent)?;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let bytes = envoy.stat("tidegate.probe.response_bytes")?;
         let ticks = envoy.stat("tidegate.probe.ticks")?;
         if bytes == 11 && ticks > 5 {
             return Ok(());
         }
-        if std::time::Instant::now() > deadline {
+        if Instant::now() > deadline {
             return Err(format!("expected 11 bytes and some ticks, seen {bytes} and {ticks}").into());
         }
-        thread::sleep(std::time::Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
 /// A trap strands the VM's paused requests; a new VM serves the next one, and Envoy itself stays up.
 fn a_trap_ends_in_a_new_vm() -> Result<(), Failed> {
-    let mut envoy = probe(1)?;
-    let address = envoy.address();
-    let paused =
-        thread::spawn(move || Connection::open(address)?.send(&request(&[("x-probe-call", "silent")])));
+    // Longer than the test: the paused request must not go on by itself.
+    let mut envoy = probe_with(1, true, "60s")?;
+    let mut paused = Connection::open(envoy.address())?;
+    paused.start(&request(&[("x-probe-call", "silent")]))?;
+    wait_for("the callout of the paused request", &envoy, |envoy| {
+        Ok(envoy.stat_named("cluster.silent.upstream_rq_active")? == 1)
+    })?;
+    if paused.has_answer(Duration::ZERO)? {
+        return Err("the request was not paused".into());
+    }
+
     let trapped = send(&envoy, &[("x-probe-trap", "1")])?;
-    if trapped.status == 200 {
-        return Err("a request that trapped was let through".into());
+    if trapped.status != 500 && trapped.status != 503 {
+        return Err(format!("a request that trapped was answered with {}", trapped.status).into());
     }
     if !envoy.log().contains("the probe was told to trap") {
         return Err(format!("the panic hook said nothing\n{}", envoy.log()).into());
     }
-    let paused = paused.join().map_err(|_| "the paused request's thread panicked")?;
-    if paused.is_ok_and(|reply| reply.status == 200) {
-        return Err("a request whose VM trapped was let through".into());
-    }
     // Envoy waits about a second before it makes a new VM.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while send(&envoy, &[])?.status != 200 {
-        if std::time::Instant::now() > deadline || !envoy.is_alive() {
-            return Err(format!("no new VM\n{}", envoy.log()).into());
+    wait_for("a new VM", &envoy, |envoy| Ok(send(envoy, &[])?.status == 200))?;
+    let reloads = envoy.stat("vm_reload_success")?;
+    if reloads != 1 || !envoy.is_alive() {
+        return Err(format!("expected one new VM, seen {reloads}\n{}", envoy.log()).into());
+    }
+    // What was paused is never let through: nobody who could decide is left.
+    if paused.has_answer(Duration::from_secs(1))? {
+        let reply = paused.read(false)?;
+        if reply.status < 500 {
+            return Err(format!("a request whose VM trapped was answered with {}", reply.status).into());
         }
-        thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let reached = envoy.stat_named("cluster.stable.upstream_rq_total")?;
+    if reached != 1 {
+        return Err(format!("{reached} requests reached the backend, not only the one to the new VM").into());
+    }
+    Ok(())
+}
+
+/// Polls until something is so.
+fn wait_for(what: &str, envoy: &Envoy, is_so: impl Fn(&Envoy) -> Result<bool, Failed>) -> Result<(), Failed> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !is_so(envoy)? {
+        if Instant::now() > deadline {
+            return Err(format!("{what} did not come about\n{}", envoy.log()).into());
+        }
+        thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }
 
 /// An Envoy with the probe, and a cluster for each kind of answer.
 fn probe(concurrency: u32) -> Result<Envoy, Failed> {
-    probe_with(concurrency, true)
+    probe_with(concurrency, true, "300ms")
 }
 
-/// `reading`: whether bodies of held requests are shown to the filter.
-fn probe_with(concurrency: u32, reading: bool) -> Result<Envoy, Failed> {
+/// `reading`: whether bodies of held requests are shown to the filter; `timeout`: how long callouts may take.
+fn probe_with(concurrency: u32, reading: bool, timeout: &str) -> Result<Envoy, Failed> {
     let upstreams = Box::leak(Box::new(Upstreams::start()?));
-    let configuration = json!({"timeout": "300ms"});
+    let configuration = json!({"timeout": timeout});
     let mut bootstrap = bootstrap::with_filters(&[("probe", &configuration)], upstreams, Form::StringValue)?;
     let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().ok_or("no clusters")?;
     for (name, answer, _) in ANSWERS {

@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use e2e::bootstrap::{self, Form};
-use e2e::client::{self, Connection, Multiplexed, Reply};
+use e2e::client::Connection;
 use e2e::envoy::Envoy;
-use e2e::tools;
 use e2e::upstream::Upstreams;
 use libtest_mimic::{Failed, Trial};
 use serde_json::json;
 use tidegate_testkit::scenario::{Request, Response};
+
+use crate::all_filters::{all_filters, expect_status, request, send, unharmed};
 
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
@@ -17,69 +18,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("hostile::a_thousand_headers", many_headers),
         Trial::test("hostile::malformed_requests", malformed),
         Trial::test("hostile::random_hosts_make_no_stats", random_hosts),
-        Trial::test("hostile::http2_with_bodies_and_trailers", http2),
+        Trial::test("hostile::random_label_values_end_in_one_overflow_series", random_labels),
+        Trial::test("hostile::names_that_backends_take_for_others_are_refused", underscores),
         Trial::test("hostile::quota_is_exact_over_four_workers", exact_quota),
     ]
-}
-
-/// All four filters as in `envoy-config/all-filters.yaml`.
-fn all_filters(concurrency: u32) -> Result<(Envoy, Upstreams), Failed> {
-    let upstreams = Upstreams::start()?;
-    let mut bootstrap = bootstrap::read(&tools::repo_root().join("envoy-config/all-filters.yaml"))?;
-    bootstrap::fit(&mut bootstrap, &upstreams)?;
-    let manager = bootstrap
-        .pointer_mut("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config")
-        .ok_or("no connection manager")?;
-    manager["common_http_protocol_options"] = json!({"max_headers_count": 2000});
-    for place in ["/static_resources/clusters/0", "/static_resources/clusters/1"] {
-        let options = format!(
-            "{place}/typed_extension_protocol_options/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-        );
-        let options = bootstrap.pointer_mut(&options).ok_or("no protocol options")?;
-        options["common_http_protocol_options"] = json!({"max_headers_count": 2000});
-    }
-    Ok((Envoy::start(&bootstrap, concurrency)?, upstreams))
-}
-
-fn request(path: &str, headers: &[(&[u8], &[u8])]) -> Request {
-    let key: (Vec<u8>, Vec<u8>) = (b"x-api-key".to_vec(), b"acme-key-1".to_vec());
-    let headers = headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec()));
-    Request {
-        method: "GET".to_owned(),
-        path: path.as_bytes().to_vec(),
-        host: "shop.example".to_owned(),
-        headers: std::iter::once(key).chain(headers).collect(),
-        body: Vec::new(),
-        grpc: false,
-    }
-}
-
-fn send(envoy: &Envoy, request: &Request) -> Result<Reply, Failed> {
-    Ok(Connection::open(envoy.address())?.send(request)?)
-}
-
-/// The filters still decide, and none has ever been started anew.
-fn unharmed(envoy: &Envoy) -> Result<(), Failed> {
-    let open = client::get(envoy.address(), "/healthz")?.status;
-    let closed = client::get(envoy.address(), "/orders")?.status;
-    let reloads = envoy.stat("vm_reload")?;
-    let log = envoy.log();
-    if (open, closed, reloads) != (200, 401, 0)
-        || log.contains("panicked")
-        || log.contains("Proxy-Wasm plugin in-VM")
-    {
-        return Err(
-            format!("expected 200, 401 and no reload, seen {open}, {closed} and {reloads}\n{log}").into()
-        );
-    }
-    Ok(())
-}
-
-fn expect_status(what: &str, expected: &[u16], reply: &Reply) -> Result<(), Failed> {
-    if expected.contains(&reply.status) {
-        return Ok(());
-    }
-    Err(format!("{what}: expected one of {expected:?}, seen {}", reply.status).into())
 }
 
 fn bytes_everywhere() -> Result<(), Failed> {
@@ -149,9 +91,69 @@ fn malformed() -> Result<(), Failed> {
         let reply = Connection::open(envoy.address())?.exchange(text)?;
         expect_status(&String::from_utf8_lossy(text), &[400, 426, 505], &reply)?;
     }
+    // The end of each reached the filters, which saw no header of it.
+    settled(&envoy)?;
+    let counted = envoy.stat(";.;shop_requests_total")?;
+    if counted != texts.len() as u64 {
+        return Err(format!("expected {} exchanges counted, seen {counted}", texts.len()).into());
+    }
+    // Without a path: with a key and without, on a route that opens no tunnel.
+    for (key, expected) in [("", 401), ("x-api-key: acme-key-1\r\n", 404)] {
+        let text = format!("CONNECT shop.example:443 HTTP/1.1\r\nhost: shop.example:443\r\n{key}\r\n");
+        let reply = Connection::open(envoy.address())?.exchange(text.as_bytes())?;
+        expect_status("CONNECT", &[expected], &reply)?;
+    }
     // And one that goes away before it was answered.
     Connection::open(envoy.address())?
         .write(b"GET /healthz HTTP/1.1\r\nhost: a\r\nx-echo-delay-ms: 300\r\n\r\n")?;
+    unharmed(&envoy)
+}
+
+/// Labels that clients choose freely: the bound holds them.
+fn random_labels() -> Result<(), Failed> {
+    const MOST: usize = 10;
+    const SENT: u32 = 500;
+    let upstreams = Upstreams::start()?;
+    let telemetry = json!({
+        "metrics": [{"name": "chosen", "type": "counter", "labels": {"host": "host", "tenant": {"header": "x-tenant"}}}],
+        "max_series": MOST,
+    });
+    let bootstrap = bootstrap::with_filters(&[("telemetry", &telemetry)], &upstreams, Form::Struct)?;
+    let envoy = Envoy::start(&bootstrap, 1)?;
+    for n in 0..SENT {
+        let tenant = format!("tenant-{n}").into_bytes();
+        let mut request = request("/", &[(b"x-tenant", &tenant)]);
+        request.host = format!("host-{n}.example");
+        expect_status("a host", &[200], &send(&envoy, &request)?)?;
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let overflowing = u64::from(SENT) - MOST as u64;
+    while envoy.stat("__overflow__")? != overflowing {
+        if Instant::now() > deadline {
+            return Err(format!(
+                "expected {overflowing} in one series, seen {}",
+                envoy.stat("__overflow__")?
+            )
+            .into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let series = envoy.stats()?.iter().filter(|(name, _)| name.ends_with("chosen")).count();
+    if series != MOST + 1 {
+        return Err(format!("expected {} series, seen {series}", MOST + 1).into());
+    }
+    Ok(())
+}
+
+/// CGI, WSGI and PHP make one variable of `x-auth-subject` and `x_auth_subject`.
+fn underscores() -> Result<(), Failed> {
+    let (envoy, _upstreams) = all_filters(1)?;
+    for name in [b"x_auth_subject".as_slice(), b"x_tidegate_route"] {
+        for path in ["/healthz", "/orders"] {
+            let reply = send(&envoy, &request(path, &[(name, b"root")]))?;
+            expect_status("a name with an underscore", &[400], &reply)?;
+        }
+    }
     unharmed(&envoy)
 }
 
@@ -176,7 +178,7 @@ fn random_hosts() -> Result<(), Failed> {
 
 /// The number of stats lines once all exchanges have been counted.
 fn settled(envoy: &Envoy) -> Result<usize, Failed> {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let counted = envoy.stat(";.;shop_requests_total")?;
         let sent = envoy.stat_named("http.ingress.downstream_rq_completed")?;
@@ -189,38 +191,6 @@ fn settled(envoy: &Envoy) -> Result<usize, Failed> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn http2() -> Result<(), Failed> {
-    let (envoy, _upstreams) = all_filters(2)?;
-    let mut connection = Multiplexed::open(envoy.address())?;
-    let plain = request("/orders", &[]);
-    let body = Request { method: "POST".to_owned(), body: vec![b'x'; 100_000], ..plain.clone() };
-    let grpc = Request { grpc: true, body: b"m".to_vec(), ..body.clone() };
-    let refused = Request { headers: Vec::new(), ..body.clone() };
-    let grpc_refused = Request { headers: Vec::new(), ..grpc.clone() };
-    let requests = [plain, body, grpc, refused, grpc_refused];
-    let expected = [
-        (200, None, true),
-        (200, None, true),
-        (200, Some(0), true),
-        (401, None, false),
-        (200, Some(16), false),
-    ];
-    for trailers in [None, Some([("x-checksum", "1")].as_slice())] {
-        // Twenty of each at the same time on one connection.
-        let many: Vec<Request> = requests.iter().cycle().take(100).cloned().collect();
-        let replies = connection.send_all(&many, trailers)?;
-        for (index, reply) in replies.into_iter().enumerate() {
-            let response = Response::from(reply?);
-            let seen = (response.status, response.grpc_status, response.reached.is_some());
-            if seen != expected[index % expected.len()] {
-                let expected = expected[index % expected.len()];
-                return Err(format!("request {index}: expected {expected:?}, seen {seen:?}").into());
-            }
-        }
-    }
-    unharmed(&envoy)
 }
 
 fn exact_quota() -> Result<(), Failed> {

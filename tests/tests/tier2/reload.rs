@@ -1,6 +1,9 @@
 //! Configuration that changes while Envoy runs.
 
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::bootstrap::{self, Form};
@@ -15,7 +18,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         Trial::test("reload::quota_state_survives", quota_state_survives),
         Trial::test("reload::a_bad_configuration_is_refused_and_the_old_one_stays", bad_configuration),
-        Trial::test("reload::virtual_machines_do_not_pile_up", no_pile),
+        Trial::test("reload::nothing_is_counted_twice_under_load", under_load),
+        Trial::test("reload::neither_virtual_machines_nor_memory_pile_up", no_pile),
     ]
 }
 
@@ -33,6 +37,13 @@ fn limits(requests: u32, other: u64) -> Value {
         // What changes beside it.
         {"name": "other", "key": [{"header": "x-other"}], "quotas": [{"requests": 10 + other, "per": "1h"}]},
     ]})
+}
+
+/// How often Envoy has looked at its listeners, and what it is at.
+struct Updates {
+    taken: u64,
+    refused: u64,
+    warming: u64,
 }
 
 impl Reloading {
@@ -57,39 +68,36 @@ impl Reloading {
         self.version += 1;
         let bootstrap =
             bootstrap::with_filters(&[("rate-limit", configuration)], &self.upstreams, Form::Struct)?;
-        let (taken, refused) = self.counts()?;
+        let before = self.counts()?;
         write(&self.folder.path().join("listeners.json"), &bootstrap, self.version)?;
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
             let now = self.counts()?;
-            if now.1 > refused {
+            if now.refused > before.refused {
                 return Ok(false);
             }
-            if now.0 > taken && self.envoy.stat("listener_manager.total_listeners_warming")? == 0 {
+            if now.taken > before.taken && now.warming == 0 {
                 return Ok(true);
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(2));
         }
         Err(format!("Envoy did not look at version {}:\n{}", self.version, self.envoy.log()).into())
     }
 
-    fn counts(&self) -> Result<(u64, u64), Failed> {
-        Ok((
-            self.envoy.stat("listener_manager.lds.update_success")?,
-            self.envoy.stat("listener_manager.lds.update_rejected")?,
-        ))
+    fn counts(&self) -> Result<Updates, Failed> {
+        let stats = self.envoy.stats_below("listener_manager.")?;
+        let count = |name: &str| {
+            stats.iter().find(|(other, _)| other == name).map(|(_, count)| *count).ok_or(format!("no {name}"))
+        };
+        Ok(Updates {
+            taken: count("listener_manager.lds.update_success")?,
+            refused: count("listener_manager.lds.update_rejected")?,
+            warming: count("listener_manager.total_listeners_warming")?,
+        })
     }
 
     fn status(&self, user: &str) -> Result<u16, Failed> {
-        let request = Request {
-            method: "GET".to_owned(),
-            path: b"/".to_vec(),
-            host: "shop.example".to_owned(),
-            headers: vec![(b"x-user-id".to_vec(), user.as_bytes().to_vec())],
-            body: Vec::new(),
-            grpc: false,
-        };
-        Ok(Connection::open(self.envoy.address())?.send(&request)?.status)
+        status(self.envoy.address(), user)
     }
 
     fn expect(&self, what: &str, user: &str, expected: u16) -> Result<(), Failed> {
@@ -100,6 +108,23 @@ impl Reloading {
             Err(format!("{what}: expected {expected}, seen {seen}").into())
         }
     }
+}
+
+/// A request on a connection of its own.
+fn status(address: SocketAddr, user: &str) -> Result<u16, Failed> {
+    let request = Request {
+        method: "GET".to_owned(),
+        path: b"/".to_vec(),
+        host: "shop.example".to_owned(),
+        // Under the limit that changes, so that each one leaves a state.
+        headers: vec![
+            (b"x-user-id".to_vec(), user.as_bytes().to_vec()),
+            (b"x-other".to_vec(), user.as_bytes().to_vec()),
+        ],
+        body: Vec::new(),
+        grpc: false,
+    };
+    Ok(Connection::open(address)?.send(&request)?.status)
 }
 
 /// Puts the listeners of a bootstrap into a file, by renaming: Envoy watches for that.
@@ -136,7 +161,10 @@ fn bad_configuration() -> Result<(), Failed> {
         return Err("a bad configuration was taken".into());
     }
     let log = reloading.envoy.log();
-    for part in ["limits[0].name: expected", "limits[0]: expected the key \"quotas\", found none"] {
+    for part in [
+        "limits[0].name: expected",
+        "limits[0]: expected \"quotas\", \"concurrency\" or \"global\", found none of them",
+    ] {
         if !log.contains(part) {
             return Err(format!("expected {part:?} in the log:\n{log}").into());
         }
@@ -145,26 +173,106 @@ fn bad_configuration() -> Result<(), Failed> {
     reloading.expect("another user", "bob", 200)
 }
 
+/// As often as nobody reloads in a day. A tenth of it first: what a reload keeps once is not what it keeps each time.
+const RELOADS: u64 = 1_000;
+const WARM: u64 = 100;
+/// What Envoy may gain between the two; 900 times 20 KiB would be more.
+const MOST_KIB: u64 = 16 * 1024;
+
 fn no_pile() -> Result<(), Failed> {
-    const RELOADS: u64 = 100;
-    let mut reloading = Reloading::start(&limits(1_000, 0))?;
-    let active = |reloading: &Reloading| reloading.envoy.stat("wasm.envoy.wasm.runtime.v8.active");
+    let mut reloading = Reloading::start(&limits(10_000, 0))?;
     let before = active(&reloading)?;
-    for reload in 1..=RELOADS {
-        if !reloading.replace(&limits(1_000, reload))? {
-            return Err(format!("reload {reload} was refused").into());
+    let began = Instant::now();
+    reload(&mut reloading, 1..=WARM)?;
+    settle(&reloading, before)?;
+    let warm = reloading.envoy.resident_kib()?;
+    reload(&mut reloading, WARM + 1..=RELOADS)?;
+    settle(&reloading, before)?;
+    let end = reloading.envoy.resident_kib()?;
+    println!("{WARM} reloads: {warm} KiB, {RELOADS} reloads: {end} KiB, {:?}", began.elapsed());
+    if end > warm + MOST_KIB {
+        return Err(format!("{warm} KiB after {WARM} reloads, {end} KiB after {RELOADS}").into());
+    }
+    Ok(())
+}
+
+fn reload(reloading: &mut Reloading, turns: RangeInclusive<u64>) -> Result<(), Failed> {
+    for turn in turns {
+        if !reloading.replace(&limits(10_000, turn))? {
+            return Err(format!("reload {turn} was refused").into());
         }
         reloading.expect("a request between", "ann", 200)?;
     }
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let after = active(&reloading)?;
-        if after <= before {
-            return Ok(());
-        }
+    Ok(())
+}
+
+fn active(reloading: &Reloading) -> Result<u64, Failed> {
+    Ok(reloading.envoy.stat("wasm.envoy.wasm.runtime.v8.active")?)
+}
+
+/// Waits until no more virtual machines are there than at the start: old listeners drain for a second.
+fn settle(reloading: &Reloading, before: u64) -> Result<(), Failed> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while active(reloading)? > before {
         if Instant::now() > deadline {
-            return Err(format!("{before} virtual machines before {RELOADS} reloads, {after} after").into());
+            let after = active(reloading)?;
+            return Err(format!("{before} virtual machines at the start, {after} after the reloads").into());
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+    Ok(())
+}
+
+/// Clients send all the time while what stands beside their limit changes again and again: they get their quota, once.
+fn under_load() -> Result<(), Failed> {
+    const QUOTA: u32 = 400;
+    const CLIENTS: usize = 3;
+    let configured = |reload: u64| {
+        let mut configuration = limits(QUOTA, reload);
+        // Nothing comes back while this runs.
+        configuration["limits"][0]["quotas"][0]["per"] = json!("1000d");
+        configuration
+    };
+    let mut reloading = Reloading::start(&configured(0))?;
+    let (address, end) = (reloading.envoy.address(), AtomicBool::new(false));
+    let send = || -> Result<u32, Failed> {
+        match status(address, "ann")? {
+            200 => Ok(1),
+            429 => Ok(0),
+            other => Err(format!("status {other}").into()),
+        }
+    };
+    let client = || -> Result<u32, Failed> {
+        let mut admitted = 0;
+        while !end.load(Ordering::Relaxed) {
+            admitted += send()?;
+        }
+        Ok(admitted)
+    };
+    let admitted = std::thread::scope(|scope| -> Result<u32, Failed> {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+        let mut reload = || -> Result<u32, Failed> {
+            for reload in 1..=20 {
+                if !reloading.replace(&configured(reload))? {
+                    return Err("a good configuration was refused".into());
+                }
+            }
+            // And on until the quota is spent.
+            let mut admitted = 0;
+            while send()? == 1 {
+                admitted += 1;
+            }
+            Ok(admitted)
+        };
+        let own = reload();
+        end.store(true, Ordering::Relaxed);
+        let clients = clients.into_iter().map(|client| client.join().map_err(|_| "a client panicked")?);
+        let admitted = clients.sum::<Result<u32, Failed>>();
+        Ok(own? + admitted?)
+    })?;
+    let allowed = reloading.envoy.stat_named("wasmcustom.tidegate.rate_limit.per-user.allowed")?;
+    if admitted == QUOTA && allowed == u64::from(QUOTA) {
+        return Ok(());
+    }
+    Err(format!("{admitted} of {QUOTA} were admitted, {allowed} counted").into())
 }

@@ -73,7 +73,7 @@ pub(super) fn verify(bytes: &[u8], callbacks: &[String]) -> Result<()> {
 fn known(module: &str, name: &str) -> bool {
     match module {
         "env" => name.strip_prefix("proxy_").is_some_and(|name| HOST_CALLS.contains(&name)),
-        "wasi_snapshot_preview1" => name == "random_get",
+        "wasi_snapshot_preview1" => ["random_get", "environ_get", "environ_sizes_get"].contains(&name),
         _ => false,
     }
 }

@@ -19,8 +19,14 @@ struct Ban {
     remedy: &'static str,
 }
 
-const DECIDING: &[&str] =
-    &["crates/config/", "crates/filter-api/", "crates/matchers/", "crates/protobuf/", "filters/"];
+const DECIDING: &[&str] = &[
+    "crates/config/",
+    "crates/filter-api/",
+    "crates/jose/",
+    "crates/matchers/",
+    "crates/protobuf/",
+    "filters/",
+];
 
 // The words are taken apart so that this file does not find itself.
 const BANS: [Ban; 3] = [
@@ -51,6 +57,7 @@ pub(super) fn check() -> Findings {
             && let Ok(text) = fs::read_to_string(paths::repo_root().join(&file))
         {
             findings.extend(banned(&file, &text));
+            findings.extend(compared_in_the_open(&file, &text));
         }
     }
     Ok(findings)
@@ -75,6 +82,30 @@ fn banned(file: &Path, text: &str) -> Vec<String> {
     findings
 }
 
+/// Comparisons of secrets that stop at the first difference: how long they take tells how much was right. A comparison of
+/// something that only sounds like a secret says so: `// no secret: …`.
+fn compared_in_the_open(file: &Path, text: &str) -> Vec<String> {
+    const PLACES: [&str; 2] = ["filters/auth/src/", "crates/jose/src/"];
+    const SECRET: [&str; 7] = ["digest", "sha256", "secret", "signature", "password", "mac", "code"];
+    let name = file.to_string_lossy().replace('\\', "/");
+    if !PLACES.iter().any(|place| name.starts_with(place)) || name.ends_with("tests.rs") {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    for (number, line) in text.lines().enumerate().take_while(|(_, line)| line.trim() != "#[cfg(test)]") {
+        let code = line.split("//").next().unwrap_or("");
+        let compares = [" == ", " != ", ".eq(", ".ne("].iter().any(|word| code.contains(word));
+        if compares && SECRET.iter().any(|secret| has_word(code, secret)) && !line.contains("// no secret: ")
+        {
+            findings.push(format!(
+                "{name}:{}: compares a secret in the open: use subtle::ConstantTimeEq",
+                number + 1
+            ));
+        }
+    }
+    findings
+}
+
 /// Whether `word` stands alone in `code`.
 fn has_word(code: &str, word: &str) -> bool {
     code.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word)
@@ -89,6 +120,14 @@ mod tests {
         let text = "// Instant is not named here\nlet now = Instant::now();\nlet InstantReply = 1;\n";
         assert_eq!(banned(Path::new("filters/auth/src/lib.rs"), text).len(), 1);
         assert_eq!(banned(Path::new("tests/src/lib.rs"), text), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_secret_compared_in_the_open_is_found() {
+        let text = "if key.sha256 == digest {}\nif a.sha256 == b.sha256 {} // no secret: both configured\n\
+                    if name == other {}\n#[cfg(test)]\nassert!(digest == digest);\n";
+        assert_eq!(compared_in_the_open(Path::new("filters/auth/src/api_key.rs"), text).len(), 1);
+        assert_eq!(compared_in_the_open(Path::new("filters/telemetry/src/a.rs"), text), Vec::<String>::new());
     }
 
     #[test]

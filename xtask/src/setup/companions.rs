@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use e2e::companions;
 
-use super::{deb, go, redis, say};
+use super::{deb, go, oidc, redis, say};
 use crate::{process, staging};
 
 /// Finds, fetches or builds a program.
@@ -24,6 +24,8 @@ const WAYS: &[(&str, Prepare, Find)] = &[
     ("otelcol", || go::tool("otelcol"), || go::find_tool("otelcol")),
     ("prometheus", || prometheus("prometheus"), || Ok(find_prometheus("prometheus"))),
     ("promtool", || prometheus("promtool"), || Ok(find_prometheus("promtool"))),
+    ("opa", || go::tool("opa"), || go::find_tool("opa")),
+    ("oidc-provider", oidc::prepare, oidc::find),
 ];
 
 /// Prometheus and what belongs to it: from `PATH`, else out of Debian's package.

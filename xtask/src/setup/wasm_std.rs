@@ -3,6 +3,10 @@
 //!
 //! The choice is kept in `target/tools/wasm-std.json`; [`WasmStd::cargo`] is what every wasm32 build goes through.
 
+mod choice;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +17,8 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::{debian, linker, rust_src};
+use self::choice::{Choice, Recorded};
+use super::{debian, linker, network, rust_src};
 use crate::{paths, process, staging, workspace};
 
 /// The only target that modules and wasm tests are built for.
@@ -33,6 +38,13 @@ pub(crate) enum Via {
     RustSrcDebian,
     /// Debian's own compiler, cargo, source and linker, unpacked below `target/tools`; nothing is installed.
     Distro,
+}
+
+impl fmt::Display for Via {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // As it is written behind `--via`.
+        self.to_possible_value().map_or(Ok(()), |value| f.write_str(value.get_name()))
+    }
 }
 
 /// How to build for wasm32.
@@ -72,17 +84,17 @@ impl fmt::Display for WasmStd {
 impl WasmStd {
     /// The recorded choice if it still holds, else a new one. `via` asks for a certain way.
     pub(crate) fn prepare(via: Option<Via>) -> Result<WasmStd> {
-        if let Some(found) = WasmStd::find()?
-            && via.is_none_or(|via| via == found.via && found.forced)
-        {
-            return Ok(found);
-        }
-        let forced = via.filter(|via| *via != Via::Auto);
-        let mut found = match forced {
-            Some(way) => WasmStd::take(way)?,
-            None => WasmStd::first_that_works()?,
+        let recorded = read_record();
+        let holds = match &recorded {
+            Some(found) => found.holds(&machine_rustc()?),
+            None => false,
         };
-        found.forced = forced.is_some();
+        let about = recorded.as_ref().map(|found| Recorded { via: found.via, forced: found.forced, holds });
+        let found = match (choice::choose(via, about), recorded) {
+            (Choice::Keep, Some(found)) => return Ok(found),
+            (Choice::Take(way), _) => WasmStd { forced: true, ..WasmStd::take(way)? },
+            (Choice::First | Choice::Keep, _) => choice::first(WasmStd::take)?,
+        };
         let text = serde_json::to_vec_pretty(&found)?;
         staging::write_file(&state_file(), &text)?;
         Ok(found)
@@ -90,32 +102,22 @@ impl WasmStd {
 
     /// The recorded choice, if it still holds.
     pub(crate) fn find() -> Result<Option<WasmStd>> {
-        let Ok(text) = fs::read(state_file()) else { return Ok(None) };
-        let Ok(found) = serde_json::from_slice::<WasmStd>(&text) else { return Ok(None) };
-        let holds = found.machine_rustc == machine_rustc()? && found.needs.iter().all(|path| path.exists());
-        Ok(holds.then_some(found))
+        let Some(found) = read_record() else { return Ok(None) };
+        Ok(found.holds(&machine_rustc()?).then_some(found))
     }
 
-    fn first_that_works() -> Result<WasmStd> {
-        let mut failures = String::new();
-        for way in [Via::Rustup, Via::RustSrc, Via::Distro] {
-            match WasmStd::take(way) {
-                Ok(found) => return Ok(found),
-                Err(error) => {
-                    println!("  {way:?} did not work ({}); trying the next way", error.root_cause());
-                    failures.push_str(&format!("\n- {way:?}: {error:#}"));
-                }
-            }
-        }
-        bail!(
-            "no way to the standard library for {TARGET} worked.\n\
-             With rustup, `rustup target add {TARGET}` has to succeed; on Debian, apt has to reach its servers.{failures}"
-        )
+    /// The way, and whether the user asked for it.
+    pub(crate) fn is_forced_to(&self, via: Via) -> bool {
+        self.forced && self.via == via
+    }
+
+    fn holds(&self, machine_rustc: &str) -> bool {
+        self.machine_rustc == machine_rustc && self.needs.iter().all(|path| path.exists())
     }
 
     fn take(way: Via) -> Result<WasmStd> {
         let mut found = match way {
-            Via::Auto => return WasmStd::first_that_works(),
+            Via::Auto => return choice::first(WasmStd::take),
             Via::Rustup => return rustup(),
             Via::RustSrc | Via::RustSrcDebian => {
                 let (source, from) = rust_src::prepare(way == Via::RustSrcDebian)?;
@@ -196,7 +198,7 @@ impl WasmStd {
         self.cargo.is_none()
     }
 
-    /// Builds a module of one function. In cargo's usual folder, so that the standard library is built only once.
+    /// Builds a module of one function: a compiler and a source that do not fit show now, not when a filter is built.
     fn try_out(&self) -> Result<()> {
         let folder = paths::tools_dir().join("wasm-std-check");
         let manifest = folder.join("Cargo.toml");
@@ -252,7 +254,9 @@ fn rustup() -> Result<WasmStd> {
         let rustup = process::on_path("rustup").context("rustup is not installed")?;
         let mut command = Command::new(rustup);
         command.current_dir(paths::repo_root()).args(["target", "add", TARGET]);
-        process::quietly("rustup target add", &mut command, Duration::from_secs(180))?;
+        command.env_remove("RUST_BACKTRACE");
+        process::quietly("rustup target add", &mut command, Duration::from_secs(180))
+            .map_err(|error| network::explain(error, "rustup's server", "rustup does not have it"))?;
         how = "added by rustup";
     }
     if !has_std(&library) {
@@ -282,6 +286,11 @@ pub(super) fn sysroot() -> Result<PathBuf> {
 /// `rustc -vV` of the machine's compiler.
 pub(super) fn machine_rustc() -> Result<String> {
     process::output(workspace::rustc().arg("-vV"))
+}
+
+/// Unreadable is as good as absent: the choice is made again.
+fn read_record() -> Option<WasmStd> {
+    serde_json::from_slice(&fs::read(state_file()).ok()?).ok()
 }
 
 fn state_file() -> PathBuf {

@@ -9,6 +9,12 @@ use crate::cursor::{Cursor, Decode};
 pub struct Name(String);
 
 impl Name {
+    /// A name, if `text` is one.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        Self::is_valid(text).then(|| Self(text.to_owned()))
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -21,6 +27,13 @@ impl Name {
     }
 }
 
+/// `unnamed`: what stands in a configuration that is being filled until its name has been read.
+impl Default for Name {
+    fn default() -> Self {
+        Self("unnamed".to_owned())
+    }
+}
+
 impl fmt::Display for Name {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.0)
@@ -29,8 +42,8 @@ impl fmt::Display for Name {
 
 impl Decode for Name {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        match cursor.as_str().filter(|text| Self::is_valid(text)) {
-            Some(text) => Some(Self(text.to_owned())),
+        match cursor.as_str().and_then(Self::new) {
+            Some(name) => Some(name),
             None => cursor.expected("a name of 1 to 64 letters, digits, \"-\", \"_\" or \".\""),
         }
     }

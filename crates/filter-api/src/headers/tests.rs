@@ -80,3 +80,18 @@ fn an_edit_that_changes_nothing_is_dropped_if_that_is_known() {
     unread.remove(&name("z"));
     assert_eq!(unread.take_pending().count(), 1);
 }
+
+#[test]
+fn what_backends_take_for_a_header_is_removed_with_it() {
+    let pairs: [(&str, &[u8]); 5] = [
+        ("x-auth-user", b"1"),
+        ("x_auth_user", b"2"),
+        ("x-auth_user", b"3"),
+        ("x-auth-user2", b"4"),
+        ("x_other", b"5"),
+    ];
+    let mut headers = Headers::new(block(&pairs));
+    headers.remove_twins(&name("x-auth-user"));
+    let removed: Vec<String> = headers.take_pending().map(|edit| edit.name.to_owned()).collect();
+    assert_eq!(removed, ["x_auth_user", "x-auth_user"]);
+}

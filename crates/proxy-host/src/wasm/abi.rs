@@ -135,6 +135,8 @@ mod raw {
     #[link(wasm_import_module = "wasi_snapshot_preview1")]
     unsafe extern "C" {
         pub(super) fn random_get(data: *mut u8, size: usize) -> u32;
+        pub(super) fn environ_sizes_get(count: *mut usize, size: *mut usize) -> u32;
+        pub(super) fn environ_get(entries: *mut *mut u8, data: *mut u8) -> u32;
     }
 }
 
@@ -336,8 +338,21 @@ pub(super) fn foreign_function(name: &str, arguments: &[u8]) -> Result<Box<[u8]>
 
 pub(super) fn random() -> Result<[u8; 16], HostError> {
     let mut bytes = [0; 16];
-    match unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) } {
-        0 => Ok(bytes),
-        errno => Err(HostError::Other(errno)),
-    }
+    wasi(unsafe { random_get(bytes.as_mut_ptr(), bytes.len()) }).map(|()| bytes)
+}
+
+/// The environment: `NAME=value` each (WASI snapshot preview 1).
+pub(super) fn environment() -> Result<Vec<Vec<u8>>, HostError> {
+    let (mut count, mut size) = (0, 0);
+    wasi(unsafe { environ_sizes_get(&raw mut count, &raw mut size) })?;
+    let mut entries = vec![ptr::null_mut(); count];
+    let mut data = vec![0; size];
+    // SAFETY: the host writes `count` pointers and `size` bytes, as many as it said.
+    wasi(unsafe { environ_get(entries.as_mut_ptr(), data.as_mut_ptr()) })?;
+    // The entries stand one behind the other, each with a NUL at its end.
+    Ok(data.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()).map(<[u8]>::to_vec).collect())
+}
+
+fn wasi(errno: u32) -> Result<(), HostError> {
+    if errno == 0 { Ok(()) } else { Err(HostError::Other(errno)) }
 }

@@ -40,39 +40,10 @@ enum Waiters {
 }
 
 thread_local! {
-    static CALLS: RefCell<Calls> = const { RefCell::new(Calls(Vec::new())) };
+    /// In no order: those on their way are few, and a tree's code weighs 8 KiB.
+    static CALLS: RefCell<Vec<(CallToken, Waiters)>> = const { RefCell::new(Vec::new()) };
     /// One, or during an update two.
     static PLUGINS: RefCell<Vec<(u32, Weak<dyn Dispatching>)>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Calls by their tokens, in order. The host's tokens rise, so that a new one stands last; a `BTreeMap` would be 10 KiB
-/// of each module that calls.
-struct Calls(Vec<(CallToken, Waiters)>);
-
-impl Calls {
-    fn place(&self, token: CallToken) -> Result<usize, usize> {
-        self.0.binary_search_by_key(&token, |(other, _)| *other)
-    }
-
-    fn get_mut(&mut self, token: CallToken) -> Option<&mut Waiters> {
-        let place = self.place(token).ok()?;
-        self.0.get_mut(place).map(|(_, waiters)| waiters)
-    }
-
-    fn insert(&mut self, token: CallToken, waiters: Waiters) {
-        match self.place(token) {
-            Ok(place) => {
-                if let Some((_, slot)) = self.0.get_mut(place) {
-                    *slot = waiters;
-                }
-            }
-            Err(place) => self.0.insert(place, (token, waiters)),
-        }
-    }
-
-    fn remove(&mut self, token: CallToken) -> Option<Waiters> {
-        self.place(token).ok().map(|place| self.0.remove(place).1)
-    }
 }
 
 /// Notes which plugin lives in the root context `context`.
@@ -86,26 +57,33 @@ pub(super) fn adopt(context: u32, plugin: Weak<dyn Dispatching>) {
 /// Notes that the stream of `context` waits for the end of the call under `token`.
 pub(super) fn expect(token: CallToken, context: u32, stream: Weak<dyn Waiting>) {
     let pending = Pending { context, stream };
-    CALLS.with_borrow_mut(|calls| match calls.get_mut(token) {
-        Some(Waiters::Plugin(joined)) => joined.push(pending),
-        _ => calls.insert(token, Waiters::One(pending)),
+    CALLS.with_borrow_mut(|calls| match calls.iter_mut().find(|(other, _)| *other == token) {
+        Some((_, Waiters::Plugin(joined))) => joined.push(pending),
+        Some((_, waiters)) => *waiters = Waiters::One(pending),
+        None => calls.push((token, Waiters::One(pending))),
     });
 }
 
 /// Notes that a plugin has dispatched the call under `token`.
 pub(super) fn dispatched(token: CallToken) {
-    CALLS.with_borrow_mut(|calls| calls.insert(token, Waiters::Plugin(Vec::new())));
+    CALLS.with_borrow_mut(|calls| calls.push((token, Waiters::Plugin(Vec::new()))));
 }
 
 /// Whether a dispatched call has not ended yet.
 pub(super) fn is_under_way(token: CallToken) -> bool {
-    CALLS.with_borrow_mut(|calls| matches!(calls.get_mut(token), Some(Waiters::Plugin(_))))
+    let dispatched =
+        |(other, waiters): &(CallToken, Waiters)| *other == token && matches!(waiters, Waiters::Plugin(_));
+    CALLS.with_borrow(|calls| calls.iter().any(dispatched))
 }
 
 /// Tells those who wait. The answer belongs to the root context, whose buffers must be read before any stream's becomes
 /// the active one.
 fn ended(root: u32, token: CallToken, result: impl FnOnce() -> CalloutResult) {
-    match CALLS.with_borrow_mut(|calls| calls.remove(token)) {
+    let waiters = CALLS.with_borrow_mut(|calls| {
+        let place = calls.iter().position(|(other, _)| *other == token)?;
+        Some(calls.swap_remove(place).1)
+    });
+    match waiters {
         None => {}
         Some(Waiters::One(pending)) => {
             let result = result();

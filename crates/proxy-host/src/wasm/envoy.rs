@@ -48,6 +48,13 @@ impl Host for Envoy {
         abi::random()
     }
 
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        abi::environment().ok()?.into_iter().find_map(|entry| {
+            let value = entry.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            Some(value.to_vec())
+        })
+    }
+
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         abi::property(property.path()).ok().map(<[u8]>::into_vec)
     }

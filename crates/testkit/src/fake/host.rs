@@ -29,7 +29,10 @@ pub struct FakeHost {
     shared: RefCell<BTreeMap<Vec<u8>, Versioned>>,
     versions: Cell<u32>,
     pub(super) metrics: RefCell<Vec<(MetricKind, String, i64)>>,
+    variables: RefCell<BTreeMap<String, Vec<u8>>>,
     pub(super) properties: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,
+    /// Filter state of the next exchange.
+    pub(super) left: RefCell<BTreeMap<&'static [u8], Vec<u8>>>,
     pub(super) request: RefCell<Pairs>,
     pub(super) request_body: RefCell<Vec<u8>>,
     pub(super) response: RefCell<Pairs>,
@@ -72,6 +75,16 @@ impl FakeHost {
     /// Gives an attribute a value.
     pub fn set(&self, property: Property, value: &[u8]) {
         self.properties.borrow_mut().insert(property.path(), value.to_vec());
+    }
+
+    /// Gives the next exchange filter state, as a filter in front of this one would.
+    pub fn leave_for_next(&self, property: Property, value: &[u8]) {
+        self.left.borrow_mut().insert(property.path(), value.to_vec());
+    }
+
+    /// Gives the module an environment variable.
+    pub fn set_variable(&self, name: &str, value: &[u8]) {
+        self.variables.borrow_mut().insert(name.to_owned(), value.to_vec());
     }
 
     /// Takes an attribute away.
@@ -231,6 +244,10 @@ impl Host for FakeHost {
         Ok([7; 16])
     }
 
+    fn variable(&self, name: &str) -> Option<Vec<u8>> {
+        self.variables.borrow().get(name).cloned()
+    }
+
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         let _host = self.enter("property");
         let set = self.properties.borrow().get(property.path()).cloned();
@@ -260,15 +277,24 @@ impl Host for FakeHost {
         }
     }
 
-    /// Keeps the sum of what a histogram was given, and what a gauge was given last.
+    /// Keeps the sum of what was recorded; a gauge is set, whoever defined it.
     fn record(&self, metric: MetricId, value: u64) {
         let _host = self.enter("record");
         let value = i64::try_from(value).expect("small values");
-        match self.metrics.borrow_mut().get_mut(metric.0 as usize) {
-            Some((MetricKind::Histogram, _, sum)) => *sum += value,
-            Some((MetricKind::Gauge, _, last)) => *last = value,
-            _ => panic!("metric {} is neither a histogram nor a gauge", metric.0),
-        }
+        let mut metrics = self.metrics.borrow_mut();
+        let name = match metrics.get_mut(metric.0 as usize) {
+            None => panic!("metric {} was never defined", metric.0),
+            Some((MetricKind::Counter, name, _)) => panic!("{name} is a counter and only grows"),
+            Some((MetricKind::Histogram, _, sum)) => {
+                *sum += value;
+                return;
+            }
+            Some((MetricKind::Gauge, name, _)) => name.clone(),
+        };
+        // Defined twice, it is one gauge: its value is the sum over all definitions.
+        let mut others = metrics.iter_mut().filter(|metric| metric.1 == name);
+        others.next().expect("it is among them").2 = value;
+        others.for_each(|metric| metric.2 = 0);
     }
 
     fn request_headers(&self) -> Result<HeaderBlock, HostError> {

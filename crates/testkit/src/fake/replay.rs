@@ -1,15 +1,14 @@
 //! Scenario files on the fake host: the same that real Envoys replay.
 
 use std::cell::RefCell;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tidegate_filter_api::{Filter, Property};
+use tidegate_filter_api::{Filter, LocalReply, Property};
 use tidegate_proxy_host::pipeline::Plugin;
 
-use super::{FakeHost, Outcome, Pairs, Worker};
+use super::{FakeHost, Outcome, Pairs, Worker, files};
 use crate::scenario::{Request, Response, Scenario, Target, refusal, run, shown};
 
 /// Replays every scenario file of a folder under `tests/scenarios` on `F`.
@@ -32,29 +31,28 @@ pub fn replay_folder<F: Filter>(folder: &str) {
 /// As [`replay_folder`].
 pub fn replay_each<F: Filter>(folder: &str, configure: impl Fn(&Scenario) -> Result<Value, String>) {
     capture_log();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios").join(folder);
-    let files = std::fs::read_dir(&path).expect("the folder is there");
-    let mut files: Vec<_> = files.map(|entry| entry.expect("it can be listed").path()).collect();
-    files.sort_unstable();
-    assert!(!files.is_empty(), "no scenario in {}", path.display());
+    let files = files::list(folder).expect("the folder is there");
+    assert!(!files.is_empty(), "no scenario in {folder}");
     let failures: Vec<String> = files.iter().filter_map(|file| replay::<F>(file, &configure).err()).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 fn replay<F: Filter>(
-    file: &Path,
+    name: &str,
     configure: impl Fn(&Scenario) -> Result<Value, String>,
 ) -> Result<(), String> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{name}: {error}"))?;
+    let text = files::read(name)?;
     let scenario = Scenario::parse(&text).map_err(|error| format!("{name}: {error}"))?;
     let configuration = configure(&scenario).map_err(|error| format!("{name}: {error}"))?;
     LOG.with_borrow_mut(String::clear);
     let host = FakeHost::new();
+    for (variable, value) in &scenario.environment {
+        host.set_variable(variable, value.as_bytes());
+    }
     let plugin = Plugin::<F>::configure(configuration.to_string().as_bytes(), &*host);
     match (plugin, scenario.refused.is_empty()) {
-        (Ok(plugin), true) => run(&name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) }),
-        (Err(errors), false) => refusal(&name, &scenario, &errors.to_string()),
+        (Ok(plugin), true) => run(name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) }),
+        (Err(errors), false) => refusal(name, &scenario, &errors.to_string()),
         (Ok(_), false) => Err(format!("{name}: a configuration that is to be refused was accepted")),
         (Err(errors), true) => Err(format!("{name}: refused:\n{errors}")),
     }
@@ -73,6 +71,10 @@ impl<F: Filter> Target for Worker<F> {
             (":authority".to_owned(), request.host.clone().into_bytes()),
             (":scheme".to_owned(), b"http".to_vec()),
         ];
+        if request.grpc {
+            pairs.push(("content-type".to_owned(), b"application/grpc".to_vec()));
+            pairs.push(("te".to_owned(), b"trailers".to_vec()));
+        }
         pairs.extend(headers);
         if request.grpc {
             pairs.push(("content-type".to_owned(), b"application/grpc".to_vec()));
@@ -94,18 +96,7 @@ impl<F: Filter> Target for Worker<F> {
                 self.host.set(Property::ROUTE_NAME, backend(&upstream).as_bytes());
                 answered(&upstream, request.grpc)
             }
-            Outcome::Replied(reply) => Response {
-                // To a gRPC request Envoy sends a local reply as a status in the headers.
-                status: if request.grpc { 200 } else { reply.status },
-                headers: reply
-                    .headers
-                    .iter()
-                    .map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()))
-                    .collect(),
-                body: reply.body.as_bytes().to_vec(),
-                grpc_status: request.grpc.then_some(reply.grpc_status as u32),
-                ..Response::default()
-            },
+            Outcome::Replied(reply) => replied(&reply, request.grpc),
             other => return Err(format!("{other:?}")),
         };
         // A filter sees its own local replies as it sees the upstream's responses.
@@ -175,9 +166,41 @@ fn answered(upstream: &Pairs, grpc: bool) -> Response {
         headers: values("x-echo-header").filter_map(header).collect(),
         body: values("x-echo-body").next().unwrap_or_default().to_vec(),
         reached: Some(backend(upstream).to_owned()),
-        upstream_headers: upstream.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
+        upstream_headers: upstream
+            .iter()
+            .map(|(name, value)| {
+                let name = if name == ":authority" { "host" } else { name };
+                (name.to_owned(), shown(value))
+            })
+            .collect(),
         grpc_status: grpc.then_some(0),
     }
+}
+
+/// To a gRPC request Envoy sends a local reply as a status in the headers, with the body as its message.
+fn replied(reply: &LocalReply, grpc: bool) -> Response {
+    let own = reply.headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec()));
+    let mut headers: Pairs = own.collect();
+    if grpc {
+        headers.push(("content-type".to_owned(), b"application/grpc".to_vec()));
+        headers.push(("grpc-message".to_owned(), grpc_message(&reply.body).into_bytes()));
+    }
+    Response {
+        status: if grpc { 200 } else { reply.status },
+        headers,
+        body: if grpc { Vec::new() } else { reply.body.as_bytes().to_vec() },
+        grpc_status: grpc.then_some(reply.grpc_status as u32),
+        ..Response::default()
+    }
+}
+
+/// A status message as gRPC carries it: what is not printable ASCII stands as `%XX`.
+fn grpc_message(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b' '..=b'~' if byte != b'%' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(escape).collect()
 }
 
 /// `name: value`

@@ -128,7 +128,10 @@ impl<F: Filter> Worker<F> {
         *self.host.request.borrow_mut() = pairs;
         self.host.request_body.borrow_mut().clear();
         // Filter state belongs to one exchange.
-        self.host.properties.borrow_mut().retain(|path, _| !path.starts_with(b"tg."));
+        let mut properties = self.host.properties.borrow_mut();
+        properties.retain(|path, _| !path.starts_with(b"tg."));
+        properties.append(&mut self.host.left.borrow_mut());
+        drop(properties);
         let mut exchange = Exchange {
             host: Rc::clone(&self.host),
             stream: Stream::new(Rc::clone(&self.plugin)),

@@ -15,6 +15,12 @@ pub(super) fn response(expect: &Expect, response: &Response) -> Vec<String> {
     for (name, value) in &expect.headers {
         found.compare(&format!("header {name}"), &Some(shown(&unescape(value))), &response.header(name));
     }
+    for (name, part) in &expect.header_contains {
+        let value = response.header(name).unwrap_or_default();
+        if !value.contains(part) {
+            found.add(&format!("header {name}"), &format_args!("{part:?} in it"), &format_args!("{value:?}"));
+        }
+    }
     for (name, (least, most)) in &expect.header_between {
         let value = response.header(name);
         let number = value.as_deref().and_then(|value| value.parse::<u64>().ok());

@@ -15,6 +15,9 @@ use super::target::Request;
 pub struct Scenario {
     /// What it shows, in a sentence.
     pub about: String,
+    /// Environment variables of the modules.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
     /// The filters in order: `{rate-limit: {…}}`.
     filters: Vec<BTreeMap<String, Value>>,
     /// What happens.
@@ -70,6 +73,8 @@ pub struct Expect {
     pub status: Option<u16>,
     /// Response headers, exactly; several values of one name are joined by `, `.
     pub headers: BTreeMap<String, String>,
+    /// Response headers and a part of each.
+    pub header_contains: BTreeMap<String, String>,
     /// Response headers that hold a number in this range, both ends included.
     pub header_between: BTreeMap<String, (u64, u64)>,
     /// Response headers that must not be there.

@@ -26,7 +26,27 @@ pub fn run(file: &str, scenario: &Scenario, target: &mut dyn Target) -> Result<(
         let seen = check::traces(&step.expect, target);
         mismatches.extend(seen.into_iter().map(|mismatch| format!("{place}: {mismatch}")));
     }
+    mismatches
+        .extend(shown_secrets(scenario, &target.log()).map(|secret| format!("{file}: in the log: {secret}")));
     if mismatches.is_empty() { Ok(()) } else { Err(mismatches.join("\n")) }
+}
+
+/// Headers whose values are credentials.
+const SECRET: [&str; 5] = ["authorization", "x-api-key", "x-signature", "cookie", "proxy-authorization"];
+
+/// What the log must never hold: the credentials that were sent, and the modules' secrets.
+fn shown_secrets(scenario: &Scenario, log: &str) -> impl Iterator<Item = String> {
+    /// Shorter texts may stand in a log by chance.
+    const LEAST: usize = 10;
+    let requests = scenario.steps.iter().filter_map(|step| step.request.as_ref()).map(|spec| spec.request());
+    let headers = requests.flat_map(|request| request.headers);
+    let credentials = headers
+        .filter(|(name, _)| SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret.as_bytes())))
+        .filter_map(|(_, value)| String::from_utf8(value).ok());
+    let mut secrets: Vec<String> = credentials.chain(scenario.environment.values().cloned()).collect();
+    secrets.retain(|secret| secret.len() >= LEAST && log.contains(secret.as_str()));
+    secrets.dedup();
+    secrets.into_iter()
 }
 
 /// Compares the log of a host that refused the configuration with what a `refused` file says.

@@ -56,7 +56,7 @@ pub struct Response {
     pub body: Vec<u8>,
     /// The backend that answered; `None` for a local reply.
     pub reached: Option<String>,
-    /// What the backend saw, values as [`shown`]; empty for a local reply.
+    /// What the backend saw, `:path` and `host` among it, values as [`shown`]; empty for a local reply.
     pub upstream_headers: Vec<(String, String)>,
     /// From the trailers, or the headers of a response without body.
     pub grpc_status: Option<u32>,
@@ -69,6 +69,8 @@ impl Response {
         #[derive(Deserialize)]
         struct Echo {
             backend: String,
+            #[serde(default)]
+            path: String,
             headers: Vec<(String, String)>,
         }
         // A gRPC message stands behind five bytes of framing.
@@ -79,6 +81,7 @@ impl Response {
         if let Some(echo) = echo {
             self.reached = Some(echo.backend);
             self.upstream_headers = echo.headers;
+            self.upstream_headers.push((":path".to_owned(), echo.path));
         }
         self
     }

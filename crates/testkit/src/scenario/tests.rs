@@ -27,7 +27,7 @@ impl Target for Constant {
 
 fn replay(step: &str) -> Result<(), String> {
     let text = format!("about: a test\nfilters: [{{auth: {{}}}}]\nsteps: [{step}]\n");
-    let body = br#"{"backend": "beta", "headers": [["a", "1"], ["a", "2"]]}"#.to_vec();
+    let body = br#"{"backend": "beta", "path": "/p", "headers": [["a", "1"], ["a", "2"]]}"#.to_vec();
     let headers = vec![("retry-after".to_owned(), b"4".to_vec()), ("odd".to_owned(), vec![0xff])];
     let response = Response { status: 200, headers, body, grpc_status: Some(7), ..Response::default() };
     let mut target = Constant { response: response.with_echo(), waited: Duration::ZERO };
@@ -36,19 +36,19 @@ fn replay(step: &str) -> Result<(), String> {
 
 #[test]
 fn what_is_as_expected_passes() {
-    let expect = r#"{status: 200, headers: {odd: '\xff'}, header_between: {retry-after: [4, 5]}, absent_headers: [x],
-        body_contains: backend, reached: beta, upstream_headers: {a: "1, 2"}, upstream_absent: [b], grpc_status: 7,
+    let expect = r#"{status: 200, headers: {odd: '\xff'}, header_contains: {retry-after: "4"}, header_between: {retry-after: [4, 5]}, absent_headers: [x],
+        body_contains: backend, reached: beta, upstream_headers: {a: "1, 2", ":path": /p}, upstream_absent: [b], grpc_status: 7,
         metrics: {m: 7}, log_contains: [hell], log_lacks: [heaven]}"#;
     assert_eq!(replay(&format!("{{request: {{}}, expect: {expect}}}")), Ok(()));
 }
 
 #[test]
 fn every_kind_of_mismatch_is_reported() {
-    let expect = r#"{status: 404, headers: {odd: x}, header_between: {retry-after: [5, 6]}, absent_headers: [odd],
+    let expect = r#"{status: 404, headers: {odd: x}, header_contains: {retry-after: "5"}, header_between: {retry-after: [5, 6]}, absent_headers: [odd],
         body_contains: nothing, reached: nobody, upstream_headers: {a: "1"}, upstream_absent: [a], grpc_status: 16,
         metrics: {m: 8}, log_contains: [heaven], log_lacks: [hell]}"#;
     let error = replay(&format!("{{request: {{}}, expect: {expect}}}")).unwrap_err();
-    assert_eq!(error.lines().filter(|line| line.starts_with("f.yaml: steps[0]: ")).count(), 12, "{error}");
+    assert_eq!(error.lines().filter(|line| line.starts_with("f.yaml: steps[0]: ")).count(), 13, "{error}");
     assert!(error.starts_with("f.yaml: steps[0]: status: expected 404, seen 200"), "{error}");
 }
 

@@ -1,9 +1,8 @@
 //! One access log.
 
-use tidegate_config::Cursor;
+use tidegate_config::{Cursor, fill};
 
 use super::endpoint::{Endpoint, Queue};
-use super::fill;
 use super::when::{Moment, When};
 use crate::attribute::Attribute;
 use crate::redact::Redaction;
@@ -51,16 +50,16 @@ impl AccessLog {
         let mut object = cursor.object()?;
         let mut log = Self { when: None, fields: Vec::new(), redact: Redaction::default(), to: None };
         let mut fine =
-            fill(&object.get("when"), &mut log.when, |cursor| When::decode(cursor, Moment::End).map(Some));
+            object.fill("when", &mut log.when, |cursor| When::decode(cursor, Moment::End).map(Some));
         let mut endpoint = None;
         let to = object.require("to");
-        fine &= to.is_some() && fill(&to, &mut endpoint, destination);
+        fine &= to.is_some() && fill(to, &mut endpoint, destination);
         let fields = object.get("fields");
-        fine &= fill(&fields, &mut log.fields, |cursor| self::fields(cursor, templates));
+        fine &= fill(fields, &mut log.fields, |cursor| self::fields(cursor, templates));
         if fields.is_none() {
             log.fields = default_fields();
         }
-        fine &= fill(&object.get("redact"), &mut log.redact, |cursor| cursor.decode());
+        fine &= object.fill("redact", &mut log.redact, |cursor| cursor.decode());
         // Where the destination is wrong, that is said once.
         let sends = endpoint.is_some() || !fine;
         let queue = Queue::from_object(&mut object, sends);

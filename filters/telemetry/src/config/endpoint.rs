@@ -2,9 +2,7 @@
 
 use std::time;
 
-use tidegate_config::{Cursor, Decode, Duration, HeaderName, HeaderValue, Object};
-
-use super::fill;
+use tidegate_config::{Cursor, Decode, Duration, HeaderName, HeaderValue, Object, Secret, fill};
 
 /// A collector that speaks OTLP/HTTP, behind a cluster of Envoy's.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,20 +38,19 @@ impl Decode for Endpoint {
         };
         let cluster = object.require("cluster");
         let mut fine = cluster.is_some()
-            && fill(&cluster, &mut endpoint.cluster, |cursor| named(&cursor, "the name of a cluster"));
+            && fill(cluster, &mut endpoint.cluster, |cursor| named(&cursor, "the name of a cluster"));
         endpoint.authority.clone_from(&endpoint.cluster);
-        fine &= fill(&object.get("authority"), &mut endpoint.authority, |cursor| {
+        fine &= object.fill("authority", &mut endpoint.authority, |cursor| {
             named(&cursor, "a host, with or without port")
         });
-        fine &= fill(&object.get("path"), &mut endpoint.path, |cursor| match cursor.as_str() {
+        fine &= object.fill("path", &mut endpoint.path, |cursor| match cursor.as_str() {
             Some(path) if path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 Some(Some(path.to_owned()))
             }
             _ => cursor.expected("a path starting with \"/\""),
         });
-        fine &= fill(&object.get("headers"), &mut endpoint.headers, headers);
-        fine &=
-            fill(&object.get("timeout"), &mut endpoint.timeout, |cursor| cursor.decode().map(Duration::get));
+        fine &= object.fill("headers", &mut endpoint.headers, headers);
+        fine &= object.fill("timeout", &mut endpoint.timeout, |cursor| cursor.decode().map(Duration::get));
         object.finish();
         fine.then_some(endpoint)
     }
@@ -76,10 +73,24 @@ fn headers(cursor: Cursor<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
                 format_args!("\"{name}\""),
             );
         }
-        let text = value.as_str().and_then(|text| HeaderValue::new(text.as_bytes()).ok());
-        let text = text.or_else(|| value.expected_secret("a header value without control characters"));
+        let text = header_value(&value);
         Some((usable?, text?))
     })
+}
+
+/// As written, or `{env: OTLP_TOKEN}`: a credential stands in no configuration.
+fn header_value(cursor: &Cursor<'_>) -> Option<HeaderValue> {
+    let (cursor, bytes) = if cursor.is_object() {
+        let mut object = cursor.object()?;
+        let variable = object.require("env");
+        object.finish();
+        let variable = variable?;
+        (variable, Some(variable.decode::<Secret>()?.as_bytes().to_vec()))
+    } else {
+        (*cursor, cursor.as_str().map(|text| text.as_bytes().to_vec()))
+    };
+    let value = bytes.and_then(|bytes| HeaderValue::new(bytes).ok());
+    value.or_else(|| cursor.expected_secret("a header value without control characters, or {env}"))
 }
 
 /// When records are sent, and how many may wait.
@@ -109,8 +120,8 @@ impl Queue {
         let mut fine = true;
         if let Some(cursor) = &batch {
             let mut batch = cursor.object()?;
-            fine &= fill(&batch.get("max"), &mut most, |cursor| cursor.integer(1, 10_000));
-            fine &= fill(&batch.get("every"), &mut every, |cursor| {
+            fine &= batch.fill("max", &mut most, |cursor| cursor.integer(1, 10_000));
+            fine &= batch.fill("every", &mut every, |cursor| {
                 let every = cursor.decode().map(Duration::get)?;
                 if (0.1..=3_600.0).contains(&every.as_secs_f64()) {
                     Some(every)
@@ -120,7 +131,7 @@ impl Queue {
             });
             batch.finish();
         }
-        fine &= fill(&capacity, &mut limit, |cursor| cursor.integer(1, 100_000));
+        fine &= fill(capacity, &mut limit, |cursor| cursor.integer(1, 100_000));
         if fine && limit < most {
             let (place, found) = (capacity.as_ref().unwrap_or(object.cursor()), limit);
             let expected = format_args!("\"queue\" of at least batch.max ({most})");

@@ -1,9 +1,8 @@
 //! One metric.
 
-use tidegate_config::{Cursor, Object};
+use tidegate_config::{Cursor, Object, fill};
 use tidegate_filter_api::MetricKind;
 
-use super::fill;
 use super::label::{Label, labels};
 use super::when::{Moment, When};
 use crate::source::Source;
@@ -87,7 +86,7 @@ impl Metric {
         };
         let name = object.require("name");
         let mut fine = name.is_some();
-        fine &= fill(&name, &mut metric.name, |cursor| match cursor.as_str().filter(|name| is_name(name)) {
+        fine &= fill(name, &mut metric.name, |cursor| match cursor.as_str().filter(|name| is_name(name)) {
             Some(name) => Some(name.to_owned()),
             None => cursor.expected("a metric name of letters, digits and \"_\""),
         });
@@ -102,13 +101,12 @@ impl Metric {
         metric.kind = kind.unwrap_or(metric.kind);
         metric.value = value.unwrap_or(metric.value);
         let early = metric.value == Value::InFlight;
-        fine &= fill(&object.get("labels"), &mut metric.labels, |cursor| {
-            labels(cursor, early, around.templates, is_name)
-        });
+        fine &= object
+            .fill("labels", &mut metric.labels, |cursor| labels(cursor, early, around.templates, is_name));
         let moment = if early { Moment::Arrival } else { Moment::End };
-        fine &= fill(&object.get("when"), &mut metric.when, |cursor| When::decode(cursor, moment).map(Some));
+        fine &= object.fill("when", &mut metric.when, |cursor| When::decode(cursor, moment).map(Some));
         metric.buckets = default_buckets(&metric.value);
-        fine &= fill(&object.get("buckets"), &mut metric.buckets, |cursor| {
+        fine &= object.fill("buckets", &mut metric.buckets, |cursor| {
             if !around.otlp {
                 return cursor.expected("no such key: Envoy's histogram_bucket_settings has the buckets");
             }

@@ -1,10 +1,9 @@
 //! `trace`.
 
-use tidegate_config::{Cursor, Fraction, HeaderName};
+use tidegate_config::{Cursor, Fraction, HeaderName, fill};
 
 use super::access_log::{Field, fields};
 use super::endpoint::{Endpoint, Queue};
-use super::fill;
 use crate::source::{Purpose, Source};
 use crate::trace::{Format, Sampling, is_token};
 
@@ -37,21 +36,20 @@ impl Trace {
             attributes: Vec::new(),
             to: None,
         };
-        let mut fine = fill(&object.get("propagate"), &mut trace.propagate, formats);
-        fine &= fill(&object.get("sample"), &mut trace.sample, |cursor| {
+        let mut fine = object.fill("propagate", &mut trace.propagate, formats);
+        fine &= object.fill("sample", &mut trace.sample, |cursor| {
             cursor.decode().map(|share: Fraction| Sampling::new(share.get()))
         });
-        fine &= fill(&object.get("incoming"), &mut trace.restart, |cursor| {
+        fine &= object.fill("incoming", &mut trace.restart, |cursor| {
             cursor.word(&[("continue", false), ("restart", true)])
         });
-        fine &= fill(&object.get("baggage"), &mut trace.baggage, |cursor| baggage(cursor, templates));
-        fine &= fill(&object.get("response_header"), &mut trace.response_header, |cursor| {
-            cursor.decode().map(Some)
-        });
-        fine &= fill(&object.get("attributes"), &mut trace.attributes, |cursor| fields(cursor, templates));
+        fine &= object.fill("baggage", &mut trace.baggage, |cursor| baggage(cursor, templates));
+        fine &=
+            object.fill("response_header", &mut trace.response_header, |cursor| cursor.decode().map(Some));
+        fine &= object.fill("attributes", &mut trace.attributes, |cursor| fields(cursor, templates));
         let otlp = object.get("otlp");
         let mut endpoint: Option<Endpoint> = None;
-        fine &= fill(&otlp, &mut endpoint, |cursor| cursor.decode().map(Some));
+        fine &= fill(otlp, &mut endpoint, |cursor| cursor.decode().map(Some));
         let queue = Queue::from_object(&mut object, otlp.is_some());
         object.finish();
         if let (Some(endpoint), Some(queue)) = (endpoint, queue) {

@@ -1,9 +1,8 @@
 //! `when`: conditions on an exchange, its response among them.
 
-use tidegate_config::{Cursor, Duration, Fraction, Object};
+use tidegate_config::{Cursor, Duration, Fraction, Object, fill};
 use tidegate_matchers::{Match, Scope, StatusMatch};
 
-use super::fill;
 use crate::attribute::GRPC_STATUSES;
 use crate::trace::Sampling;
 
@@ -49,11 +48,11 @@ impl When {
         let mut when = Self::default();
         let mut fine = when.read(&mut object, moment);
         if nests {
-            fine &= fill(&object.get("any"), &mut when.any, |cursor| {
+            fine &= object.fill("any", &mut when.any, |cursor| {
                 let any = cursor.list(|element| Self::decode_nested(element, moment, false))?;
                 not_empty(&cursor, any)
             });
-            fine &= fill(&object.get("not"), &mut when.not, |cursor| {
+            fine &= object.fill("not", &mut when.not, |cursor| {
                 Self::decode_nested(cursor, moment, false).map(|not| Some(Box::new(not)))
             });
         }
@@ -78,10 +77,10 @@ impl When {
             }
             return fine;
         }
-        fine &= fill(&status, &mut self.status, |cursor| cursor.decode().map(Some));
-        fine &= fill(&grpc_status, &mut self.grpc_status, grpc_statuses);
-        fine &= fill(&duration, &mut self.duration, |cursor| bounds(cursor).map(Some));
-        fine & fill(&sample, &mut self.sample, |cursor| {
+        fine &= fill(status, &mut self.status, |cursor| cursor.decode().map(Some));
+        fine &= fill(grpc_status, &mut self.grpc_status, grpc_statuses);
+        fine &= fill(duration, &mut self.duration, |cursor| bounds(cursor).map(Some));
+        fine & fill(sample, &mut self.sample, |cursor| {
             cursor.decode().map(|share: Fraction| Some(Sampling::new(share.get())))
         })
     }

@@ -1,0 +1,182 @@
+//! The ways in which servers read an ambiguous path.
+
+use std::collections::BTreeSet;
+
+use crate::path::escape;
+
+/// Longer than an honest path is: each reading costs a pass over it.
+const LONGEST: usize = 1024;
+
+/// What a server may do to a path before it looks for what to serve.
+#[derive(Debug, Clone, Copy)]
+struct Habits {
+    /// How often it decodes escapes.
+    decodings: usize,
+    backslash_is_slash: bool,
+    /// Drops `;name=value` from each segment.
+    drops_parameters: bool,
+    /// Cuts at `#` and at NUL.
+    cuts: bool,
+    merges_slashes: bool,
+    resolves_dots: bool,
+    /// Takes overlong UTF-8 for the character it stands for.
+    takes_overlong: bool,
+}
+
+/// Every distinct path that some server may read `path` as, without query; `None` if it is too long to tell.
+///
+/// Only for paths that are ambiguous: it tries all habits with all others.
+#[must_use]
+pub fn readings(path: &[u8]) -> Option<BTreeSet<Vec<u8>>> {
+    let end = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
+    let path = path.get(..end).filter(|path| path.len() <= LONGEST)?;
+    let bit = |number: u32, place: u32| number >> place & 1 == 1;
+    let habits = (0..3).flat_map(|decodings| {
+        (0..64_u32).map(move |number| Habits {
+            decodings,
+            backslash_is_slash: bit(number, 0),
+            drops_parameters: bit(number, 1),
+            cuts: bit(number, 2),
+            merges_slashes: bit(number, 3),
+            resolves_dots: bit(number, 4),
+            takes_overlong: bit(number, 5),
+        })
+    });
+    Some(habits.map(|habits| habits.read(path)).collect())
+}
+
+impl Habits {
+    fn read(self, path: &[u8]) -> Vec<u8> {
+        let mut path = path.to_vec();
+        for _ in 0..self.decodings {
+            path = decoded(&path);
+        }
+        if self.takes_overlong {
+            path = without_overlong(&path);
+        }
+        if self.cuts {
+            let end = path.iter().position(|byte| matches!(byte, b'#' | 0)).unwrap_or(path.len());
+            path.truncate(end);
+        }
+        if self.backslash_is_slash {
+            path.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = b'/');
+        }
+        self.segments(&path)
+    }
+
+    fn segments(self, path: &[u8]) -> Vec<u8> {
+        let mut kept: Vec<&[u8]> = Vec::new();
+        let mut folder = false;
+        // What stands before the first slash is no segment.
+        for segment in path.split(|byte| *byte == b'/').skip(1) {
+            let segment = if self.drops_parameters {
+                segment.split(|byte| *byte == b';').next().unwrap_or_default()
+            } else {
+                segment
+            };
+            folder = false;
+            match segment {
+                b"" if self.merges_slashes => folder = true,
+                b"." if self.resolves_dots => folder = true,
+                b".." if self.resolves_dots => {
+                    kept.pop();
+                    folder = true;
+                }
+                other => kept.push(other),
+            }
+        }
+        let mut read = Vec::with_capacity(path.len() + 1);
+        for segment in &kept {
+            read.push(b'/');
+            read.extend_from_slice(segment);
+        }
+        if folder || kept.is_empty() {
+            read.push(b'/');
+        }
+        read
+    }
+}
+
+/// Every escape decoded, broken ones left as they are.
+fn decoded(path: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((byte, after)) = rest.split_first() {
+        match escape(rest) {
+            Some(value) => {
+                decoded.push(value);
+                rest = rest.get(3..).unwrap_or_default();
+            }
+            None => {
+                decoded.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    decoded
+}
+
+/// ASCII in two or three bytes (forbidden by RFC 3629 section 3) as the one byte it stands for.
+fn without_overlong(path: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((byte, after)) = rest.split_first() {
+        let (value, length) = match rest {
+            [first @ 0xc0..=0xc1, second @ 0x80..=0xbf, ..] => ((first & 1) << 6 | (second & 0x3f), 2),
+            [0xe0, second @ 0x80..=0x81, third @ 0x80..=0xbf, ..] => ((second & 1) << 6 | (third & 0x3f), 3),
+            _ => (*byte, 1),
+        };
+        plain.push(value);
+        rest = if length == 1 { after } else { rest.get(length..).unwrap_or_default() };
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_read_as(path: &[u8], reading: &str) -> bool {
+        readings(path).unwrap().contains(reading.as_bytes())
+    }
+
+    #[test]
+    fn every_way_round_is_among_the_readings() {
+        for path in [
+            &b"/healthz/../admin"[..],
+            b"//admin",
+            b"/./admin",
+            b"/%61dmin",
+            b"/%2561dmin",
+            b"/healthz/..%2fadmin",
+            b"/healthz%2f..%2fadmin",
+            b"/healthz\\..\\admin",
+            b"/healthz%5c..%5cadmin",
+            b"/healthz/..;/admin",
+            b"/healthz/..;a=b/admin",
+            b"/admin;a=b",
+            b"/admin#x",
+            b"/admin%00.png",
+            b"/healthz/%c0%ae%c0%ae/admin",
+            b"/healthz/\xc0\xae\xc0\xae/admin",
+            b"/healthz/%e0%80%ae%e0%80%ae/admin",
+            b"/healthz%252f..%252fadmin",
+            b"/admin?x=/healthz",
+        ] {
+            assert!(is_read_as(path, "/admin"), "{}", path.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn one_reading_leaves_everything_as_it_is() {
+        for path in ["/a;b/c", "/a%2fb", "/a//b", "/a/../b", "/a\\b"] {
+            assert!(is_read_as(path.as_bytes(), path), "{path}");
+        }
+    }
+
+    #[test]
+    fn an_endless_path_is_not_read() {
+        assert_eq!(readings(&[b'/'; 2_000]), None);
+        assert!(readings(&[&[b'/'; 10][..], b"?", &[b'x'; 2_000]].concat()).is_some());
+    }
+}

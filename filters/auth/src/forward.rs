@@ -1,0 +1,143 @@
+//! What goes on to later filters and to the upstream: the identity as established here, exactly once.
+
+use std::rc::Rc;
+
+use serde_json::Value;
+use tidegate_config::{HeaderName, HeaderValue};
+use tidegate_filter_api::{Exchange, Flow, Headers, Host, HostError, Property};
+
+use crate::config::Forward;
+use crate::identity::Identity;
+use crate::provider::Provider;
+use crate::reply;
+
+/// What this filter writes into a request that passes, and what it takes out.
+#[derive(Debug)]
+pub(crate) struct Forwarding {
+    forward: Forward,
+    /// Headers that clients must not write: the identity's, and the decision services'.
+    reserved: Vec<HeaderName>,
+}
+
+impl Forwarding {
+    pub(crate) fn new(forward: Forward, providers: &[Provider]) -> Self {
+        let of_services = providers.iter().flat_map(Provider::identity_headers);
+        let of_claims = forward.claims.iter().map(|(_, header)| header);
+        let mut reserved: Vec<HeaderName> = Vec::new();
+        for header in forward.principal_header.iter().chain(of_claims).chain(of_services) {
+            if !reserved.contains(header) {
+                reserved.push(header.clone());
+            }
+        }
+        Self { forward, reserved }
+    }
+
+    /// Lets a request pass with its identity, whatever the client wrote in those places.
+    pub(crate) fn pass(
+        &self,
+        identity: Option<&Rc<Identity>>,
+        providers: &[Provider],
+        exchange: &mut Exchange,
+        host: &dyn Host,
+    ) -> Flow {
+        for provider in providers {
+            provider.remove_untrusted(exchange, host);
+        }
+        if self.forward.strip_credentials {
+            for place in providers.iter().flat_map(Provider::places) {
+                place.strip(exchange.request_mut());
+            }
+        }
+        self.write_headers(identity.map(Rc::as_ref), exchange.request_mut());
+        let Some(identity) = identity else { return Flow::Continue };
+        // Later filters decide by it: without it they would take the caller for nobody.
+        if let Err(error) = publish(identity, exchange, host) {
+            log::error!("auth: setting filter state: {error}");
+            return Flow::Reply(reply::broken(exchange));
+        }
+        Flow::Continue
+    }
+
+    /// Every reserved header has our value or none.
+    fn write_headers(&self, identity: Option<&Identity>, request: &mut Headers) {
+        // A client that writes `x_auth_subject` would name itself.
+        self.reserved.iter().for_each(|header| request.remove_twins(header));
+        for header in &self.reserved {
+            match self.values(header, identity).as_slice() {
+                [] => request.remove(header),
+                [first, rest @ ..] => {
+                    request.set(header, first);
+                    rest.iter().for_each(|value| request.append(header, value));
+                }
+            }
+        }
+    }
+
+    fn values(&self, header: &HeaderName, identity: Option<&Identity>) -> Vec<HeaderValue> {
+        let Some(identity) = identity else { return Vec::new() };
+        if self.forward.principal_header.as_ref() == Some(header) {
+            let principal = identity.principal.as_ref().map(|name| encoded(name.as_bytes()));
+            return principal.flatten().into_iter().collect();
+        }
+        if let Some((claim, _)) = self.forward.claims.iter().find(|(_, other)| other == header) {
+            let value = identity.claims.as_ref().and_then(|known| known.claims.get(claim));
+            return value.and_then(text).and_then(|text| encoded(text.as_bytes())).into_iter().collect();
+        }
+        identity.headers.iter().filter(|(name, _)| name == header).map(|(_, value)| value.clone()).collect()
+    }
+}
+
+fn publish(identity: &Identity, exchange: &mut Exchange, host: &dyn Host) -> Result<(), HostError> {
+    if let Some(principal) = &identity.principal {
+        host.set_property(Property::PRINCIPAL, principal.as_bytes())?;
+        exchange.set_principal(principal.clone());
+    }
+    if let Some(known) = &identity.claims {
+        host.set_property(Property::CLAIMS, &known.json)?;
+        exchange.set_claims(Rc::clone(&known.claims));
+    }
+    Ok(())
+}
+
+/// A claim as text: a string is itself, anything else its JSON.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Printable ASCII as it is, any other byte and `%` as `%XX` (RFC 3986 section 2.1): nothing can end a header or be taken
+/// for two values, and what was meant can be told.
+fn encoded(bytes: &[u8]) -> Option<HeaderValue> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
+    let mut text = Vec::with_capacity(bytes.len());
+    for byte in bytes {
+        match byte {
+            b'%' => text.extend(b"%25"),
+            b' '..=b'~' => text.push(*byte),
+            other => text.extend([b'%', digit(other >> 4), digit(other & 0xf)]),
+        }
+    }
+    HeaderValue::new(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_cannot_leave_their_header() {
+        for (text, expected) in [
+            ("ann", "ann"),
+            ("a b,c;d=\"e\"", "a b,c;d=\"e\""),
+            ("a\r\nx-admin: 1", "a%0D%0Ax-admin: 1"),
+            ("\u{e4}%", "%C3%A4%25"),
+            ("\0", "%00"),
+        ] {
+            assert_eq!(encoded(text.as_bytes()).unwrap().as_bytes(), expected.as_bytes(), "{text:?}");
+        }
+    }
+}

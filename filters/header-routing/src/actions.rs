@@ -1,0 +1,237 @@
+//! What a rule does with a request.
+
+use tidegate_config::{Cursor, Duration, HeaderName, HeaderValue, Name, Object};
+use tidegate_filter_api::{GrpcStatus, LocalReply};
+
+use crate::edits::{self, Edits, Keys};
+use crate::redirect::Redirect;
+use crate::rewrite::Rewrite;
+use crate::split::Split;
+use crate::value::{Captures, Source, Value};
+
+/// What a rule does with a request.
+#[derive(Debug)]
+pub(crate) enum Actions {
+    /// It goes on, somewhere and changed somehow.
+    Forward(Box<Forward>),
+    /// It is answered with where to go instead.
+    Redirect(Redirect),
+    /// It is answered.
+    Reply(Reply),
+}
+
+/// Where a request goes on to, and how it is changed.
+#[derive(Debug, Default)]
+pub(crate) struct Forward {
+    pub(crate) choice: Option<Choice>,
+    pub(crate) fallback: Option<Fallback>,
+    pub(crate) rewrite: Option<Rewrite>,
+    pub(crate) headers: Edits<HeaderName>,
+    pub(crate) query: Edits<String>,
+    pub(crate) cookies: Edits<String>,
+}
+
+/// How the route is chosen.
+#[derive(Debug)]
+pub(crate) enum Choice {
+    Route(Name),
+    Split(Split),
+}
+
+/// The route instead of one that leads nowhere.
+#[derive(Debug)]
+pub(crate) struct Fallback {
+    pub(crate) route: Name,
+    /// How long it is believed that a route leads nowhere, or somewhere.
+    pub(crate) believed: Duration,
+    /// The path of a request by which it is found out whether the cluster with the route's name is there.
+    pub(crate) probe: Option<String>,
+}
+
+/// `reply: {status, headers, body}`
+#[derive(Debug)]
+pub(crate) struct Reply {
+    status: u16,
+    headers: Vec<(HeaderName, Value)>,
+    body: String,
+}
+
+/// A value, built from a request, that cannot stand where it should: the request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BadValue;
+
+const FORWARDING: [&str; 15] = [
+    "route",
+    "split",
+    "fallback",
+    "rewrite",
+    "remove_headers",
+    "rename_headers",
+    "set_headers",
+    "append_headers",
+    "remove_query",
+    "rename_query",
+    "set_query",
+    "append_query",
+    "remove_cookies",
+    "rename_cookies",
+    "set_cookies",
+];
+
+impl Actions {
+    /// Decodes the keys of a rule that say what it does.
+    pub(crate) fn decode(
+        object: &mut Object<'_>,
+        rule: &str,
+        captures: &Captures,
+        route_header: Option<&HeaderName>,
+    ) -> Option<Self> {
+        let keys = object.cursor().keys();
+        let forwards = keys.iter().find(|key| FORWARDING.contains(key) || **key == "append_cookies");
+        let forward = Forward::decode(object, rule, captures, route_header);
+        let answer = object.at_most_one_of(&["redirect", "reply"])?;
+        match (answer, forwards) {
+            (Some(answer), Some(key)) => object.cursor().expected_found(
+                format_args!("nothing beside \"{}\", since the request goes no further", answer.key),
+                format_args!("\"{key}\""),
+            ),
+            (Some(answer), None) if answer.key == "reply" => {
+                Reply::decode(answer.cursor, captures).map(Self::Reply)
+            }
+            (Some(answer), None) => Redirect::decode(answer.cursor, captures).map(Self::Redirect),
+            (None, Some(_)) => forward.map(|forward| Self::Forward(Box::new(forward))),
+            (None, None) => object.cursor().expected_found(
+                "an action: \"route\", \"split\", \"rewrite\", \"redirect\", \"reply\" or an edit such as \"set_headers\"",
+                "none",
+            ),
+        }
+    }
+}
+
+impl Forward {
+    fn decode(
+        object: &mut Object<'_>,
+        rule: &str,
+        captures: &Captures,
+        route_header: Option<&HeaderName>,
+    ) -> Option<Self> {
+        let choice = object.at_most_one_of(&["route", "split"]).and_then(|variant| match variant {
+            None => Some(None),
+            Some(variant) if variant.key == "route" => {
+                variant.cursor.decode().map(|route| Some(Choice::Route(route)))
+            }
+            Some(variant) => Split::decode(variant.cursor, rule).map(|split| Some(Choice::Split(split))),
+        });
+        let fallback = object.get("fallback").map_or(Some(None), |cursor| {
+            if matches!(choice, Some(None)) {
+                return cursor.expected_found("a \"route\" or \"split\" beside it", "neither");
+            }
+            Fallback::decode(cursor).map(Some)
+        });
+        let rewrite =
+            object.get("rewrite").map_or(Some(None), |cursor| Rewrite::decode(cursor, captures).map(Some));
+        let headers = Keys {
+            remove: "remove_headers",
+            rename: "rename_headers",
+            set: "set_headers",
+            append: "append_headers",
+        };
+        let headers = Edits::decode(object, &headers, captures, &|cursor, text| {
+            edits::header_name(cursor, text, route_header)
+        });
+        let query =
+            Keys { remove: "remove_query", rename: "rename_query", set: "set_query", append: "append_query" };
+        let query = Edits::decode(object, &query, captures, &edits::parameter_name);
+        let cookies = Keys {
+            remove: "remove_cookies",
+            rename: "rename_cookies",
+            set: "set_cookies",
+            append: "append_cookies",
+        };
+        let cookies = Edits::decode(object, &cookies, captures, &edits::cookie_name);
+        Some(Self {
+            choice: choice?,
+            fallback: fallback?,
+            rewrite: rewrite?,
+            headers: headers?,
+            query: query?,
+            cookies: cookies?,
+        })
+    }
+}
+
+impl Fallback {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        const BELIEVED: Duration = Duration::from_secs(10);
+        if !cursor.is_object() {
+            return Some(Self { route: cursor.decode()?, believed: BELIEVED, probe: None });
+        }
+        let mut object = cursor.object()?;
+        let route = object.required("route");
+        let believed = object.or("for", BELIEVED);
+        let probe = object.get("probe").map_or(Some(None), |cursor| {
+            let mut probe = cursor.object()?;
+            let path = probe.require("path").and_then(|cursor| {
+                let path = cursor
+                    .as_str()
+                    .filter(|path| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic()));
+                path.map(str::to_owned).or_else(|| cursor.expected("a path starting with \"/\""))
+            });
+            probe.finish();
+            path.map(Some)
+        });
+        object.finish();
+        Some(Self { route: route?, believed: believed?, probe: probe? })
+    }
+}
+
+impl Reply {
+    fn decode(cursor: Cursor<'_>, captures: &Captures) -> Option<Self> {
+        let mut object = cursor.object()?;
+        let status = object.require("status").and_then(|cursor| cursor.integer(200, 599));
+        let headers = object.get("headers").map_or(Some(Vec::new()), |cursor| {
+            let mut headers = Vec::new();
+            let mut complete = true;
+            for (text, element) in cursor.entries()? {
+                match (edits::header_name(element, text, None), Value::decode(element, captures)) {
+                    (Some(name), Some(value)) => headers.push((name, value)),
+                    _ => complete = false,
+                }
+            }
+            complete.then_some(headers)
+        });
+        let body = object.or("body", String::new());
+        object.finish();
+        Some(Self { status: u16::try_from(status?).ok()?, headers: headers?, body: body? })
+    }
+
+    /// The reply to a request; a header whose value is built from something absent is left out.
+    pub(crate) fn reply(&self, source: &Source<'_, '_>) -> Result<LocalReply, BadValue> {
+        let mut headers = Vec::new();
+        for (name, value) in &self.headers {
+            if let Some(value) = value.render(source) {
+                headers.push((name.clone(), HeaderValue::new(value).map_err(|_| BadValue)?));
+            }
+        }
+        Ok(LocalReply {
+            status: self.status,
+            grpc_status: reply_grpc_status(self.status),
+            headers,
+            body: self.body.clone().into(),
+            details: "tidegate_routing_reply",
+        })
+    }
+}
+
+/// What a reply's HTTP status is to a gRPC client, as Envoy maps it
+/// (<https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>).
+pub(crate) fn reply_grpc_status(status: u16) -> GrpcStatus {
+    match status {
+        400 => GrpcStatus::Internal,
+        401 => GrpcStatus::Unauthenticated,
+        403 => GrpcStatus::PermissionDenied,
+        404 => GrpcStatus::Unimplemented,
+        429 | 502..=504 => GrpcStatus::Unavailable,
+        _ => GrpcStatus::Unknown,
+    }
+}

@@ -1,0 +1,269 @@
+//! Edits to headers, query parameters and cookies of the request.
+
+use tidegate_config::{Cursor, HeaderName, HeaderValue, Object};
+use tidegate_filter_api::{Exchange, Headers};
+use tidegate_matchers::{cookie_pairs, query_pairs};
+
+use crate::actions::BadValue;
+use crate::value::{Captures, Source, Value, escape, is_unreserved};
+
+/// What happens to fields of one kind, in this order: remove, rename, set, append. Names are `N`.
+#[derive(Debug)]
+pub(crate) struct Edits<N> {
+    remove: Vec<N>,
+    /// From, to. What was under the new name goes.
+    rename: Vec<(N, N)>,
+    set: Vec<(N, Value)>,
+    append: Vec<(N, Value)>,
+}
+
+impl<N> Default for Edits<N> {
+    fn default() -> Self {
+        Self { remove: Vec::new(), rename: Vec::new(), set: Vec::new(), append: Vec::new() }
+    }
+}
+
+/// The keys of one kind of fields.
+pub(crate) struct Keys {
+    pub(crate) remove: &'static str,
+    pub(crate) rename: &'static str,
+    pub(crate) set: &'static str,
+    pub(crate) append: &'static str,
+}
+
+/// Edits whose values are built, ready to be made.
+#[derive(Debug, Default)]
+pub(crate) struct Planned<N> {
+    remove: Vec<N>,
+    rename: Vec<(N, N)>,
+    /// Without a value: something is absent that it is built from, so whatever a client sent there goes.
+    set: Vec<(N, Option<Vec<u8>>)>,
+    append: Vec<(N, Vec<u8>)>,
+}
+
+impl<N: Clone> Edits<N> {
+    /// Decodes the four keys. `name` makes a name of a text, or reports what is wrong with it.
+    pub(crate) fn decode(
+        object: &mut Object<'_>,
+        keys: &Keys,
+        captures: &Captures,
+        name: &dyn Fn(Cursor<'_>, &str) -> Option<N>,
+    ) -> Option<Self> {
+        let remove = object.get(keys.remove).map_or(Some(Vec::new()), |cursor| {
+            let texts: Vec<Option<N>> = cursor
+                .elements()?
+                .map(|element| match element.as_str() {
+                    Some(text) => name(element, text),
+                    None => element.expected("a name"),
+                })
+                .collect();
+            texts.into_iter().collect()
+        });
+        let rename = entries(object, keys.rename, name, &|to| name(to, to.as_str().unwrap_or_default()));
+        let set = entries(object, keys.set, name, &|value| Value::decode(value, captures));
+        let append = entries(object, keys.append, name, &|value| Value::decode(value, captures));
+        Some(Self { remove: remove?, rename: rename?, set: set?, append: append? })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.remove.is_empty() && self.rename.is_empty() && self.set.is_empty() && self.append.is_empty()
+    }
+
+    /// Builds the values, from the request as it was sent.
+    pub(crate) fn plan(&self, source: &Source<'_, '_>) -> Planned<N> {
+        let built = |(name, value): &(N, Value)| (name.clone(), value.render(source));
+        Planned {
+            remove: self.remove.clone(),
+            rename: self.rename.clone(),
+            set: self.set.iter().map(built).collect(),
+            append: self.append.iter().map(built).filter_map(|(name, value)| Some((name, value?))).collect(),
+        }
+    }
+}
+
+fn entries<N, V>(
+    object: &mut Object<'_>,
+    key: &'static str,
+    name: &dyn Fn(Cursor<'_>, &str) -> Option<N>,
+    value: &dyn Fn(Cursor<'_>) -> Option<V>,
+) -> Option<Vec<(N, V)>> {
+    let Some(cursor) = object.get(key) else { return Some(Vec::new()) };
+    let mut list = Vec::new();
+    let mut complete = true;
+    for (text, element) in cursor.entries()? {
+        match (name(element, text), value(element)) {
+            (Some(name), Some(value)) => list.push((name, value)),
+            _ => complete = false,
+        }
+    }
+    complete.then_some(list)
+}
+
+impl Planned<HeaderName> {
+    /// Makes the edits.
+    pub(crate) fn make(self, headers: &mut Headers) -> Result<(), BadValue> {
+        self.remove.iter().for_each(|name| headers.remove(name));
+        for (from, to) in &self.rename {
+            let values: Vec<Vec<u8>> = headers.values(from.as_str()).map(<[u8]>::to_vec).collect();
+            if values.is_empty() {
+                // Nothing to rename: what a client sent under the new name goes all the same.
+                headers.remove(to);
+                continue;
+            }
+            headers.remove(from);
+            headers.remove(to);
+            for value in values {
+                headers.append(to, &header_value(value)?);
+            }
+        }
+        for (name, value) in self.set {
+            match value {
+                Some(value) => headers.set(&name, &header_value(value)?),
+                None => headers.remove(&name),
+            }
+        }
+        for (name, value) in self.append {
+            headers.append(&name, &header_value(value)?);
+        }
+        Ok(())
+    }
+}
+
+fn header_value(value: Vec<u8>) -> Result<HeaderValue, BadValue> {
+    HeaderValue::new(value).map_err(|_| BadValue)
+}
+
+/// A parameter or a cookie as it goes out.
+type Pair = (Vec<u8>, Vec<u8>);
+
+impl Planned<String> {
+    /// Makes the edits to the query of a path; everything else in it stays as it was sent.
+    pub(crate) fn make_query(self, exchange: &mut Exchange) -> Result<(), BadValue> {
+        let path = exchange.path();
+        let bare = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
+        let sent = query_pairs(path).map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        let escaped = |text: &[u8]| {
+            let mut escaped = Vec::new();
+            escape(text, is_unreserved, &mut escaped);
+            escaped
+        };
+        let pairs =
+            self.make_pairs(sent, &|sent, name| *tidegate_matchers::form_decoded(sent) == *name, &escaped);
+        let mut edited = bare.to_vec();
+        for (index, (name, value)) in pairs.iter().enumerate() {
+            edited.push(if index == 0 { b'?' } else { b'&' });
+            edited.extend_from_slice(name);
+            edited.push(b'=');
+            edited.extend_from_slice(value);
+        }
+        let edited = header_value(edited)?;
+        exchange.request_mut().set_path(&edited);
+        Ok(())
+    }
+
+    /// Makes the edits to the cookies, which then stand in one header.
+    pub(crate) fn make_cookies(self, headers: &mut Headers) -> Result<(), BadValue> {
+        let Ok(cookie) = HeaderName::new("cookie") else { return Err(BadValue) };
+        let sent = cookie_pairs(headers.values("cookie"));
+        let sent = sent.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        let escaped = |text: &[u8]| {
+            let mut escaped = Vec::new();
+            escape(text, is_cookie_octet, &mut escaped);
+            escaped
+        };
+        let pairs = self.make_pairs(sent, &|sent, name| sent == name, &escaped);
+        if pairs.is_empty() {
+            headers.remove(&cookie);
+            return Ok(());
+        }
+        let pairs: Vec<Vec<u8>> = pairs.into_iter().map(|(name, value)| [name, value].join(&b'=')).collect();
+        let joined = pairs.join(b"; ".as_slice());
+        headers.set(&cookie, &header_value(joined)?);
+        Ok(())
+    }
+
+    fn make_pairs(
+        self,
+        mut pairs: Vec<Pair>,
+        is: &dyn Fn(&[u8], &[u8]) -> bool,
+        escaped: &dyn Fn(&[u8]) -> Vec<u8>,
+    ) -> Vec<Pair> {
+        for name in &self.remove {
+            pairs.retain(|(sent, _)| !is(sent, name.as_bytes()));
+        }
+        for (from, to) in &self.rename {
+            pairs.retain(|(sent, _)| !is(sent, to.as_bytes()));
+            let renamed = pairs.iter_mut().filter(|(sent, _)| is(sent, from.as_bytes()));
+            renamed.for_each(|(sent, _)| *sent = escaped(to.as_bytes()));
+        }
+        for (name, value) in self.set {
+            pairs.retain(|(sent, _)| !is(sent, name.as_bytes()));
+            pairs.extend(value.map(|value| (escaped(name.as_bytes()), escaped(&value))));
+        }
+        for (name, value) in self.append {
+            pairs.push((escaped(name.as_bytes()), escaped(&value)));
+        }
+        pairs
+    }
+}
+
+/// RFC 6265 section 4.1.1, less the percent sign, which marks what was escaped.
+fn is_cookie_octet(byte: u8) -> bool {
+    matches!(byte, 0x21 | 0x23..=0x24 | 0x26..=0x2b | 0x2d..=0x3a | 0x3c..=0x5b | 0x5d..=0x7e)
+}
+
+/// A header that rules may edit.
+pub(crate) fn header_name(
+    cursor: Cursor<'_>,
+    text: &str,
+    route_header: Option<&HeaderName>,
+) -> Option<HeaderName> {
+    let Ok(name) = HeaderName::new(text) else {
+        return cursor
+            .expected_found("a header name of letters, digits and \"-\"", format_args!("\"{text}\""));
+    };
+    if route_header == Some(&name) {
+        return cursor.expected_found(
+            "a header other than the route header, which the filter writes itself",
+            format_args!("\"{text}\""),
+        );
+    }
+    // They say where a message ends and whom it is for: an edit would make two servers disagree on that.
+    const FRAMING: [&str; 9] = [
+        "host",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "upgrade",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+    ];
+    if FRAMING.contains(&name.as_str()) {
+        return cursor.expected_found(
+            "a header that does not frame the message (for the host there is \"rewrite\")",
+            format_args!("\"{text}\""),
+        );
+    }
+    Some(name)
+}
+
+/// A parameter's name.
+pub(crate) fn parameter_name(cursor: Cursor<'_>, text: &str) -> Option<String> {
+    if text.is_empty() {
+        return cursor.expected_found("a parameter's name", "an empty one");
+    }
+    Some(text.to_owned())
+}
+
+/// A cookie's name: a token (RFC 6265 section 4.1.1).
+pub(crate) fn cookie_name(cursor: Cursor<'_>, text: &str) -> Option<String> {
+    match HeaderName::new(text) {
+        Ok(_) => Some(text.to_owned()),
+        Err(_) => cursor.expected_found(
+            "a cookie's name of letters, digits, \"-\" and \"_\"",
+            format_args!("\"{text}\""),
+        ),
+    }
+}

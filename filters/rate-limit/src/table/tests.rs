@@ -1,0 +1,167 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use tidegate_filter_api::{Clock, MetricKind};
+use tidegate_testkit::fake::FakeHost;
+
+use super::*;
+use crate::concurrency::{Concurrency, Lease};
+use crate::gcra::Rate;
+use crate::state::{Ask, Cost, Refusal, Unit, Verdict};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn rules() -> Rules {
+    let rate = |amount, period| Rate::new(amount, period * SECOND, amount).unwrap().with_debt();
+    Rules {
+        rates: vec![(Unit::Requests, rate(3, 3)), (Unit::Units, rate(20, 60))],
+        concurrency: Some(Concurrency::new(2, 40 * SECOND)),
+    }
+}
+
+fn table(host: &FakeHost, max_keys: u64) -> Table {
+    let keys = host.define_metric(MetricKind::Gauge, "keys").unwrap();
+    Table::new(b"t".to_vec(), max_keys, rules(), Some(keys), host)
+}
+
+fn step(table: &Table, key: KeyDigest, host: &FakeHost, what: impl Fn(State) -> State) -> Option<()> {
+    let step = |state| {
+        let after = what(state);
+        if after == state { Step::Keep(()) } else { Step::Store(after, ()) }
+    };
+    table.update(key, host.now(), host, step).unwrap()
+}
+
+fn ask(rules: &Rules, state: State, now: u64, units: u64) -> Verdict {
+    rules.decide(state, now, Cost { requests: Ask::Take(1), units: Ask::Take(units) })
+}
+
+fn decide(table: &Table, key: KeyDigest, host: &FakeHost, units: u64) -> Option<Verdict> {
+    let now = host.now();
+    let step = |state| match ask(&table.rules, state, now.0, units) {
+        verdict @ (Verdict::Admitted(after, _) | Verdict::Refused(after, _)) => Step::Store(after, verdict),
+    };
+    table.update(key, now, host, step).unwrap()
+}
+
+#[test]
+fn the_gauge_shows_how_many_keys_there_are_and_a_new_table_finds_them() {
+    let host = FakeHost::new();
+    let first = table(&host, 64);
+    assert_eq!(host.metric("keys"), 0);
+    (0..10).for_each(|key| assert!(decide(&first, key, &host, 1).is_some()));
+    assert_eq!(host.metric("keys"), 10);
+    let second = table(&host, 64);
+    assert_eq!(host.metric("keys"), 10);
+    decide(&second, 10, &host, 1);
+    decide(&first, 0, &host, 1);
+    assert_eq!(host.metric("keys"), 11);
+    Table::new(b"other".to_vec(), 64, rules(), second.keys, &*host);
+    assert_eq!(host.metric("keys"), 0, "a changed limit starts new");
+}
+
+#[test]
+fn the_ceiling_is_a_ceiling() {
+    for max_keys in [1, 5, 15, 16, 17, 100, 1000] {
+        let host = FakeHost::new();
+        let table = table(&host, max_keys);
+        let room = (0..5_000).filter(|key| decide(&table, *key, &host, 1).is_some()).count() as u64;
+        assert!(room <= max_keys && room * 2 > max_keys, "{room} of {max_keys}");
+        assert_eq!(host.metric("keys").unsigned_abs(), room);
+    }
+}
+
+#[test]
+fn another_plugins_bytes_are_no_table() {
+    let host = FakeHost::new();
+    let table = table(&host, 16);
+    decide(&table, 7, &host, 1);
+    let entry = table.entry_size();
+    let mut too_many = MAGIC.to_vec();
+    too_many.resize(MAGIC.len() + 17 * entry, 0xff);
+    let mut torn = MAGIC.to_vec();
+    torn.resize(MAGIC.len() + entry - 1, 0xff);
+    for garbage in [b"".as_slice(), b"tgr", b"tgr1", MAGIC, &too_many, &torn] {
+        host.overwrite_shared(garbage);
+        let state = |state| Step::Keep(state);
+        assert_eq!(table.update(7, host.now(), &*host, state), Ok(Some(State::default())));
+    }
+}
+
+/// A verdict without its state: one that was given up and is there again lacks arrivals that are long past.
+fn said(verdict: Verdict) -> Result<Option<Lease>, Refusal> {
+    match verdict {
+        Verdict::Admitted(_, lease) => Ok(lease),
+        Verdict::Refused(_, refusal) => Err(refusal),
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Act {
+    Decide(KeyDigest, u64),
+    Charge(KeyDigest, u64),
+    GiveBack(prop::sample::Index),
+    Pass(u64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        8 => (0_u128..60, 0_u64..4).prop_map(|(key, units)| Act::Decide(key, units)),
+        1 => (0_u128..60, 0_u64..30).prop_map(|(key, units)| Act::Charge(key, units)),
+        3 => any::<prop::sample::Index>().prop_map(Act::GiveBack),
+        2 => (0..5 * SECOND).prop_map(Act::Pass),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Against a map that never forgets: a table with less room than keys either decides as the map does, or says that it
+    /// is full. Nobody gets a quota back by being pushed out.
+    #[test]
+    fn a_table_without_room_forgets_nothing(acts in prop::collection::vec(act(), 400)) {
+        let host = FakeHost::new();
+        let table = table(&host, 16);
+        let mut map: HashMap<KeyDigest, State> = HashMap::new();
+        let mut leases: Vec<(KeyDigest, Lease)> = Vec::new();
+        for act in acts {
+            let now = host.now().0;
+            match act {
+                Act::Pass(nanos) => host.advance(std::time::Duration::from_nanos(nanos)),
+                Act::Decide(key, units) => {
+                    let expected = ask(&table.rules, map.get(&key).copied().unwrap_or_default(), now, units);
+                    match decide(&table, key, &host, units) {
+                        Some(verdict @ (Verdict::Admitted(state, _) | Verdict::Refused(state, _))) => {
+                            prop_assert_eq!(said(verdict), said(expected));
+                            map.insert(key, state);
+                            if let Verdict::Admitted(_, Some(lease)) = verdict {
+                                leases.push((key, lease));
+                            }
+                        }
+                        None => {
+                            let spent = map.values().filter(|state| !table.rules.says_nothing(state, now)).count();
+                            prop_assert!(spent >= 16, "full with {spent} keys");
+                        }
+                    }
+                }
+                Act::Charge(key, units) => {
+                    let charge = |state| table.rules.charge(state, now, 0, units);
+                    if step(&table, key, &host, charge).is_some() {
+                        let state = map.entry(key).or_default();
+                        *state = charge(*state);
+                    }
+                }
+                Act::GiveBack(which) if !leases.is_empty() => {
+                    let (key, lease) = leases.swap_remove(which.index(leases.len()));
+                    let give_back = |state| table.rules.give_back(state, now, lease);
+                    // A full table has no entry of a key whose lease has expired.
+                    if step(&table, key, &host, give_back).is_some() {
+                        let state = map.entry(key).or_default();
+                        *state = give_back(*state);
+                    }
+                }
+                Act::GiveBack(_) => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The auth filter in real Envoys: what scenario files cannot say.
+
+mod keys;
+mod paths;
+mod peers;
+mod secrets;
+mod services;
+mod site;
+
+use libtest_mimic::Trial;
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let all = [keys::trials(), paths::trials(), peers::trials(), secrets::trials(), services::trials()];
+    all.into_iter().flatten().collect()
+}
