@@ -16,7 +16,13 @@ use crate::{process, workspace};
 
 /// What a module may weigh. Cryptography makes auth larger (docs/decisions/0010); the suite holds all four filters.
 const LARGEST_MODULE: usize = 300 * 1024;
-const LARGER: [(&str, usize); 3] = [("_auth", 800 * 1024), ("_suite", 1000 * 1024), ("_vectors", 400 * 1024)];
+const LARGER: [(&str, usize); 4] = [
+    ("_auth", 800 * 1024),
+    // Its actions, and the automaton for regular expressions, are in no other module as a whole.
+    ("_header_routing", 400 * 1024),
+    ("_suite", 1100 * 1024),
+    ("_vectors", 400 * 1024),
+];
 
 #[derive(Args, Debug)]
 pub(crate) struct Lint {

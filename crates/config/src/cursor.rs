@@ -97,7 +97,7 @@ impl<'a> Cursor<'a> {
     #[must_use]
     pub fn as_integer(&self) -> Option<i64> {
         match self.value {
-            Value::Integer(value) => i64::try_from(*value).ok(),
+            Value::Integer(value) => Some(*value),
             _ => None,
         }
     }

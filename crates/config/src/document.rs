@@ -1,9 +1,5 @@
 //! A JSON document as a tree that keeps what `serde_json::Value` loses: the order of members and their duplicates.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-
 use crate::error::{Error, excerpt};
 
 /// One JSON value.
@@ -12,7 +8,7 @@ pub(crate) enum Value {
     Null,
     Bool(bool),
     /// An integer, however it was written: `100`, `100.0` and `1e2` are one number.
-    Integer(i128),
+    Integer(i64),
     Float(f64),
     String(String),
     List(Vec<Value>),
@@ -25,52 +21,26 @@ pub(crate) fn parse(document: &[u8]) -> Result<Value, Error> {
         return Err(Error::new("configuration", "an object", "nothing"));
     }
     // No text is both: a Struct's first byte is a line feed, its second a length, and no JSON follows those.
-    serde_json::from_slice(document).or_else(|error| {
-        // serde_json's messages name positions and token kinds, never the text: safe beside secrets.
-        let no_json = Error::new("configuration", "a JSON document", &error.to_string());
+    crate::json::parse(document).or_else(|fault| {
+        let no_json = Error::new("configuration", "a JSON document", &fault.describe(document));
         crate::structure::parse(document).ok_or(no_json)
     })
 }
 
 /// The value of a JSON text, for use outside of configurations; `None` for what is no JSON. Of members of one name the
 /// last counts, and `3.0` is 3.
-///
-/// The same parser as that of configurations: another instance of serde_json's would be 7 KiB more of code.
 #[must_use]
 pub fn parse_json(text: &[u8]) -> Option<serde_json::Value> {
-    serde_json::from_slice::<Value>(text).ok().map(Value::into_json)
+    crate::json::parse(text).ok().map(|value| (&value).into())
 }
 
 impl Value {
-    fn into_json(self) -> serde_json::Value {
-        use serde_json::Value as Json;
-        match self {
-            Self::Null => Json::Null,
-            Self::Bool(truth) => Json::Bool(truth),
-            Self::Integer(integer) => match (i64::try_from(integer), u64::try_from(integer)) {
-                (Ok(integer), _) => Json::from(integer),
-                (_, Ok(integer)) => Json::from(integer),
-                _ => Json::from(integer as f64),
-            },
-            Self::Float(number) => Json::from(number),
-            Self::String(text) => Json::String(text),
-            Self::List(list) => Json::Array(list.into_iter().map(Self::into_json).collect()),
-            Self::Object(members) => {
-                let mut object = serde_json::Map::new();
-                for (name, value) in members {
-                    object.insert(name, value.into_json());
-                }
-                Json::Object(object)
-            }
-        }
-    }
-
     /// A number that arrived as a double. Above 2^53 one no longer tells its neighbours apart, so it is not taken for
     /// an integer.
     pub(crate) fn number(number: f64) -> Self {
         const EXACT: f64 = 9_007_199_254_740_992.0;
         if number.trunc() == number && number.abs() <= EXACT {
-            Self::Integer(number as i128)
+            Self::Integer(number as i64)
         } else {
             Self::Float(number)
         }
@@ -156,21 +126,12 @@ fn decimal(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
-    }
-}
-
 impl From<&Value> for serde_json::Value {
     fn from(value: &Value) -> Self {
         match value {
             Value::Null => Self::Null,
             Value::Bool(value) => Self::Bool(*value),
-            Value::Integer(value) => i64::try_from(*value)
-                .map(Self::from)
-                .or_else(|_| u64::try_from(*value).map(Self::from))
-                .unwrap_or(Self::Null),
+            Value::Integer(value) => Self::from(*value),
             Value::Float(value) => Self::from(*value),
             Value::String(text) => Self::String(text.clone()),
             Value::List(list) => Self::Array(list.iter().map(Self::from).collect()),
@@ -178,59 +139,5 @@ impl From<&Value> for serde_json::Value {
                 Self::Object(members.iter().map(|(name, value)| (name.clone(), value.into())).collect())
             }
         }
-    }
-}
-
-struct ValueVisitor;
-
-impl<'de> Visitor<'de> for ValueVisitor {
-    type Value = Value;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::Integer(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::Integer(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(Value::number(value))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(element) = elements.next_element()? {
-            list.push(element);
-        }
-        Ok(Value::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = entries.next_entry()? {
-            members.push(member);
-        }
-        Ok(Value::Object(members))
     }
 }

@@ -11,6 +11,7 @@
 mod cursor;
 mod document;
 mod error;
+mod json;
 mod structure;
 mod values;
 

@@ -6,7 +6,7 @@
 /// Made once, looked up per request. All keys share one buffer, and one instance of the code serves every user: a module
 /// is small. The hash has no secret: who sends requests chooses what is looked up, never what is in the table.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ByteMap {
+pub struct ByteMap {
     keys: Vec<u8>,
     /// The tag of each key, and where it ends; it starts where the one before ends.
     ends: Vec<(u32, u32)>,
@@ -16,27 +16,30 @@ pub(crate) struct ByteMap {
 
 impl ByteMap {
     /// How many keys there are.
-    pub(crate) fn len(&self) -> usize {
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.ends.len()
     }
 
     /// The number of `key`.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<u32> {
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<u32> {
         self.find(0, key).ok()
     }
 
     /// The number of `key` under `tag`.
-    pub(crate) fn get_tagged(&self, tag: u32, key: &[u8]) -> Option<u32> {
+    #[must_use]
+    pub fn get_tagged(&self, tag: u32, key: &[u8]) -> Option<u32> {
         self.find(tag, key).ok()
     }
 
     /// The number of `key`, which is the next one if it is new.
-    pub(crate) fn insert(&mut self, key: &[u8]) -> u32 {
+    pub fn insert(&mut self, key: &[u8]) -> u32 {
         self.insert_tagged(0, key)
     }
 
     /// The number of `key` under `tag`, which is the next one if it is new.
-    pub(crate) fn insert_tagged(&mut self, tag: u32, key: &[u8]) -> u32 {
+    pub fn insert_tagged(&mut self, tag: u32, key: &[u8]) -> u32 {
         if self.slots.len() < 2 * (self.len() + 1) {
             self.grow();
         }
@@ -54,8 +57,15 @@ impl ByteMap {
         }
     }
 
-    /// The key with this number.
-    pub(crate) fn key(&self, number: u32) -> &[u8] {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// The key with this number; empty if there is none.
+    #[must_use]
+    pub fn key(&self, number: u32) -> &[u8] {
         let at = number as usize;
         let end = |at| self.ends.get(at).map_or(0, |(_, end)| *end as usize);
         let (start, end) = (at.checked_sub(1).map_or(0, end), end(at));

@@ -22,6 +22,7 @@ mod clause;
 mod contains;
 mod implies;
 mod node;
+mod order;
 mod prefixes;
 mod ranges;
 mod sample;
@@ -63,7 +64,7 @@ impl RuleIndex {
     #[must_use]
     pub fn first_match(&self, facts: &Facts<'_>) -> Option<usize> {
         let mut first = None;
-        self.each_candidate(facts, |number, conditions| {
+        self.each_candidate(facts, &mut |number, conditions| {
             if !conditions.match_facts(facts) {
                 return ControlFlow::Continue(());
             }
@@ -77,7 +78,7 @@ impl RuleIndex {
     #[must_use]
     pub fn all_matches(&self, facts: &Facts<'_>) -> Vec<usize> {
         let mut all = Vec::new();
-        self.each_candidate(facts, |number, conditions| {
+        self.each_candidate(facts, &mut |number, conditions| {
             if conditions.match_facts(facts) {
                 all.push(number);
             }
@@ -91,7 +92,7 @@ impl RuleIndex {
     #[must_use]
     pub fn candidates(&self, facts: &Facts<'_>) -> Vec<usize> {
         let mut all = Vec::new();
-        self.each_candidate(facts, |number, _| {
+        self.each_candidate(facts, &mut |number, _| {
             all.push(number);
             ControlFlow::Continue(())
         });
@@ -102,7 +103,7 @@ impl RuleIndex {
     fn each_candidate(
         &self,
         facts: &Facts<'_>,
-        mut visit: impl FnMut(usize, &Conditions) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(usize, &Conditions) -> ControlFlow<()>,
     ) {
         let mut runs = self.runs.take();
         runs.clear();

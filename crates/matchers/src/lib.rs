@@ -19,6 +19,7 @@ mod status;
 mod template;
 mod text;
 
+pub use bytemap::ByteMap;
 pub use claim::ClaimMatch;
 pub use conditions::{Conditions, Match, Scope, Unmet};
 pub use facts::Facts;

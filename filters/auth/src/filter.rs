@@ -29,6 +29,8 @@ pub struct Auth {
     publish_decisions: bool,
     /// Whether any rule speaks of paths: only then can an ambiguous one get round it.
     rules_name_paths: bool,
+    /// Whether any provider has signatures over bodies.
+    signs_bodies: bool,
     /// Whether any rule speaks of the client's address: where that cannot be told, no rule can be trusted to have looked.
     rules_name_sources: bool,
     unknown_source: Option<MetricId>,
@@ -72,6 +74,9 @@ impl Filter for Auth {
         };
         config.providers.iter().for_each(|provider| provider.start(host));
         Self {
+            signs_bodies: config.providers.iter().any(
+                |provider| matches!(&provider.method, Method::SignedRequest(signed) if signed.covers_body()),
+            ),
             rules_name_paths: config.rules.iter().any(|rule| rule.conditions.name_paths()),
             rules_name_sources: config.rules.iter().any(|rule| rule.conditions.name_sources()),
             unknown_source: define("unknown_source"),
@@ -184,7 +189,7 @@ impl Auth {
         if let Some(index) = selection.denying {
             return self.refuse(Some(index), &Refusal::Forbidden(Vec::new()), exchange, host);
         }
-        if beginning && self.needs_body(&selection, exchange) {
+        if beginning && self.signs_bodies && self.needs_body(&selection, exchange) {
             return Flow::ReadBody;
         }
         let judged = self.judge(&selection, &view, stream, exchange, host);

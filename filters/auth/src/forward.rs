@@ -1,5 +1,6 @@
 //! What goes on to later filters and to the upstream: the identity as established here, exactly once.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -63,27 +64,37 @@ impl Forwarding {
         // A client that writes `x_auth_subject` would name itself.
         self.reserved.iter().for_each(|header| request.remove_twins(header));
         for header in &self.reserved {
-            match self.values(header, identity).as_slice() {
-                [] => request.remove(header),
-                [first, rest @ ..] => {
-                    request.set(header, first);
-                    rest.iter().for_each(|value| request.append(header, value));
-                }
+            let Some(identity) = identity else {
+                request.remove(header);
+                continue;
+            };
+            if let Some(value) = self.value(header, identity) {
+                request.set(header, &value);
+                continue;
             }
+            let mut of_service = identity.headers.iter().filter(|(name, _)| name == header);
+            match of_service.next() {
+                Some((_, first)) => request.set(header, first),
+                None => request.remove(header),
+            }
+            of_service.for_each(|(_, value)| request.append(header, value));
         }
     }
 
-    fn values(&self, header: &HeaderName, identity: Option<&Identity>) -> Vec<HeaderValue> {
-        let Some(identity) = identity else { return Vec::new() };
+    /// The value of a header that is the caller's name or a claim.
+    fn value<'i>(&self, header: &HeaderName, identity: &'i Identity) -> Option<Cow<'i, HeaderValue>> {
         if self.forward.principal_header.as_ref() == Some(header) {
-            let principal = identity.principal.as_ref().map(|name| encoded(name.as_bytes()));
-            return principal.flatten().into_iter().collect();
+            let principal = identity.principal.as_ref()?;
+            let plain = principal.as_bytes().iter().all(is_plain);
+            return if plain {
+                Some(Cow::Borrowed(principal))
+            } else {
+                encoded(principal.as_bytes()).map(Cow::Owned)
+            };
         }
-        if let Some((claim, _)) = self.forward.claims.iter().find(|(_, other)| other == header) {
-            let value = identity.claims.as_ref().and_then(|known| known.claims.get(claim));
-            return value.and_then(text).and_then(|text| encoded(text.as_bytes())).into_iter().collect();
-        }
-        identity.headers.iter().filter(|(name, _)| name == header).map(|(_, value)| value.clone()).collect()
+        let (claim, _) = self.forward.claims.iter().find(|(_, other)| other == header)?;
+        let text = text(identity.claims.as_ref()?.claims.get(claim)?)?;
+        encoded(text.as_bytes()).map(Cow::Owned)
     }
 }
 
@@ -108,6 +119,11 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// Whether a byte stands for itself in a header.
+fn is_plain(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~') && *byte != b'%'
+}
+
 /// Printable ASCII as it is, any other byte and `%` as `%XX` (RFC 3986 section 2.1): nothing can end a header or be taken
 /// for two values, and what was meant can be told.
 fn encoded(bytes: &[u8]) -> Option<HeaderValue> {
@@ -115,10 +131,10 @@ fn encoded(bytes: &[u8]) -> Option<HeaderValue> {
     let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or(b'0');
     let mut text = Vec::with_capacity(bytes.len());
     for byte in bytes {
-        match byte {
-            b'%' => text.extend(b"%25"),
-            b' '..=b'~' => text.push(*byte),
-            other => text.extend([b'%', digit(other >> 4), digit(other & 0xf)]),
+        if is_plain(byte) {
+            text.push(*byte);
+        } else {
+            text.extend([b'%', digit(byte >> 4), digit(byte & 0xf)]);
         }
     }
     HeaderValue::new(text).ok()

@@ -3,7 +3,7 @@
 use tidegate_config::{Cursor, Duration, HeaderName, HeaderValue, Name, Object};
 use tidegate_filter_api::{GrpcStatus, LocalReply};
 
-use crate::edits::{self, Edits, Keys};
+use crate::edits::{self, Edits, FieldName, Keys};
 use crate::redirect::Redirect;
 use crate::rewrite::Rewrite;
 use crate::split::Split;
@@ -26,9 +26,9 @@ pub(crate) struct Forward {
     pub(crate) choice: Option<Choice>,
     pub(crate) fallback: Option<Fallback>,
     pub(crate) rewrite: Option<Rewrite>,
-    pub(crate) headers: Edits<HeaderName>,
-    pub(crate) query: Edits<String>,
-    pub(crate) cookies: Edits<String>,
+    pub(crate) headers: Edits,
+    pub(crate) query: Edits,
+    pub(crate) cookies: Edits,
 }
 
 /// How the route is chosen.
@@ -137,7 +137,7 @@ impl Forward {
             append: "append_headers",
         };
         let headers = Edits::decode(object, &headers, captures, &|cursor, text| {
-            edits::header_name(cursor, text, route_header)
+            edits::header_name(cursor, text, route_header).map(FieldName::Header)
         });
         let query =
             Keys { remove: "remove_query", rename: "rename_query", set: "set_query", append: "append_query" };
@@ -148,7 +148,9 @@ impl Forward {
             set: "set_cookies",
             append: "append_cookies",
         };
-        let cookies = Edits::decode(object, &cookies, captures, &edits::cookie_name);
+        let cookie_name =
+            |cursor: Cursor<'_>, text: &str| edits::cookie_name(cursor, text).map(FieldName::Other);
+        let cookies = Edits::decode(object, &cookies, captures, &cookie_name);
         Some(Self {
             choice: choice?,
             fallback: fallback?,

@@ -7,19 +7,36 @@ use tidegate_matchers::{cookie_pairs, query_pairs};
 use crate::actions::BadValue;
 use crate::value::{Captures, Source, Value, escape, is_unreserved};
 
-/// What happens to fields of one kind, in this order: remove, rename, set, append. Names are `N`.
-#[derive(Debug)]
-pub(crate) struct Edits<N> {
-    remove: Vec<N>,
+/// What happens to fields of one kind, in this order: remove, rename, set, append.
+#[derive(Debug, Default)]
+pub(crate) struct Edits {
+    remove: Vec<FieldName>,
     /// From, to. What was under the new name goes.
-    rename: Vec<(N, N)>,
-    set: Vec<(N, Value)>,
-    append: Vec<(N, Value)>,
+    rename: Vec<(FieldName, FieldName)>,
+    set: Vec<(FieldName, Value)>,
+    append: Vec<(FieldName, Value)>,
 }
 
-impl<N> Default for Edits<N> {
-    fn default() -> Self {
-        Self { remove: Vec::new(), rename: Vec::new(), set: Vec::new(), append: Vec::new() }
+/// The name of a header, a parameter or a cookie. Of one type, so that one instance of the code decodes all.
+#[derive(Debug, Clone)]
+pub(crate) enum FieldName {
+    Header(HeaderName),
+    Other(String),
+}
+
+impl FieldName {
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Header(name) => name.as_str().as_bytes(),
+            Self::Other(name) => name.as_bytes(),
+        }
+    }
+
+    fn header(&self) -> Result<&HeaderName, BadValue> {
+        match self {
+            Self::Header(name) => Ok(name),
+            Self::Other(_) => Err(BadValue),
+        }
     }
 }
 
@@ -33,24 +50,23 @@ pub(crate) struct Keys {
 
 /// Edits whose values are built, ready to be made.
 #[derive(Debug, Default)]
-pub(crate) struct Planned<N> {
-    remove: Vec<N>,
-    rename: Vec<(N, N)>,
+pub(crate) struct Planned<'e> {
+    edits: Option<&'e Edits>,
     /// Without a value: something is absent that it is built from, so whatever a client sent there goes.
-    set: Vec<(N, Option<Vec<u8>>)>,
-    append: Vec<(N, Vec<u8>)>,
+    set: Vec<(&'e FieldName, Option<Vec<u8>>)>,
+    append: Vec<(&'e FieldName, Option<Vec<u8>>)>,
 }
 
-impl<N: Clone> Edits<N> {
+impl Edits {
     /// Decodes the four keys. `name` makes a name of a text, or reports what is wrong with it.
     pub(crate) fn decode(
         object: &mut Object<'_>,
         keys: &Keys,
         captures: &Captures,
-        name: &dyn Fn(Cursor<'_>, &str) -> Option<N>,
+        name: &dyn Fn(Cursor<'_>, &str) -> Option<FieldName>,
     ) -> Option<Self> {
         let remove = object.get(keys.remove).map_or(Some(Vec::new()), |cursor| {
-            let texts: Vec<Option<N>> = cursor
+            let texts: Vec<Option<FieldName>> = cursor
                 .elements()?
                 .map(|element| match element.as_str() {
                     Some(text) => name(element, text),
@@ -70,23 +86,24 @@ impl<N: Clone> Edits<N> {
     }
 
     /// Builds the values, from the request as it was sent.
-    pub(crate) fn plan(&self, source: &Source<'_, '_>) -> Planned<N> {
-        let built = |(name, value): &(N, Value)| (name.clone(), value.render(source));
-        Planned {
-            remove: self.remove.clone(),
-            rename: self.rename.clone(),
-            set: self.set.iter().map(built).collect(),
-            append: self.append.iter().map(built).filter_map(|(name, value)| Some((name, value?))).collect(),
+    pub(crate) fn plan(&self, source: &Source<'_, '_>) -> Planned<'_> {
+        let mut planned = Planned { edits: Some(self), ..Planned::default() };
+        for (name, value) in &self.set {
+            planned.set.push((name, value.render(source)));
         }
+        for (name, value) in &self.append {
+            planned.append.push((name, value.render(source)));
+        }
+        planned
     }
 }
 
-fn entries<N, V>(
+fn entries<V>(
     object: &mut Object<'_>,
     key: &'static str,
-    name: &dyn Fn(Cursor<'_>, &str) -> Option<N>,
+    name: &dyn Fn(Cursor<'_>, &str) -> Option<FieldName>,
     value: &dyn Fn(Cursor<'_>) -> Option<V>,
-) -> Option<Vec<(N, V)>> {
+) -> Option<Vec<(FieldName, V)>> {
     let Some(cursor) = object.get(key) else { return Some(Vec::new()) };
     let mut list = Vec::new();
     let mut complete = true;
@@ -99,18 +116,25 @@ fn entries<N, V>(
     complete.then_some(list)
 }
 
-impl Planned<HeaderName> {
-    /// Makes the edits.
+impl Planned<'_> {
+    fn remove(&self) -> &[FieldName] {
+        self.edits.map_or(&[], |edits| &edits.remove)
+    }
+
+    fn rename(&self) -> &[(FieldName, FieldName)] {
+        self.edits.map_or(&[], |edits| &edits.rename)
+    }
+
+    /// Makes the edits to headers.
     pub(crate) fn make(self, headers: &mut Headers) -> Result<(), BadValue> {
-        self.remove.iter().for_each(|name| headers.remove(name));
-        for (from, to) in &self.rename {
+        for name in self.remove() {
+            headers.remove(name.header()?);
+        }
+        for (from, to) in self.rename() {
+            let (from, to) = (from.header()?, to.header()?);
             let values: Vec<Vec<u8>> = headers.values(from.as_str()).map(<[u8]>::to_vec).collect();
-            if values.is_empty() {
-                // Nothing to rename: what a client sent under the new name goes all the same.
-                headers.remove(to);
-                continue;
-            }
             headers.remove(from);
+            // Where there is nothing to rename, what a client sent under the new name goes all the same.
             headers.remove(to);
             for value in values {
                 headers.append(to, &header_value(value)?);
@@ -118,12 +142,14 @@ impl Planned<HeaderName> {
         }
         for (name, value) in self.set {
             match value {
-                Some(value) => headers.set(&name, &header_value(value)?),
-                None => headers.remove(&name),
+                Some(value) => headers.set(name.header()?, &header_value(value)?),
+                None => headers.remove(name.header()?),
             }
         }
         for (name, value) in self.append {
-            headers.append(&name, &header_value(value)?);
+            if let Some(value) = value {
+                headers.append(name.header()?, &header_value(value)?);
+            }
         }
         Ok(())
     }
@@ -136,19 +162,14 @@ fn header_value(value: Vec<u8>) -> Result<HeaderValue, BadValue> {
 /// A parameter or a cookie as it goes out.
 type Pair = (Vec<u8>, Vec<u8>);
 
-impl Planned<String> {
+impl Planned<'_> {
     /// Makes the edits to the query of a path; everything else in it stays as it was sent.
     pub(crate) fn make_query(self, exchange: &mut Exchange) -> Result<(), BadValue> {
         let path = exchange.path();
         let bare = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
         let sent = query_pairs(path).map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-        let escaped = |text: &[u8]| {
-            let mut escaped = Vec::new();
-            escape(text, is_unreserved, &mut escaped);
-            escaped
-        };
-        let pairs =
-            self.make_pairs(sent, &|sent, name| *tidegate_matchers::form_decoded(sent) == *name, &escaped);
+        let is = |sent: &[u8], name: &[u8]| *tidegate_matchers::form_decoded(sent) == *name;
+        let pairs = self.make_pairs(sent, &is, is_unreserved);
         let mut edited = bare.to_vec();
         for (index, (name, value)) in pairs.iter().enumerate() {
             edited.push(if index == 0 { b'?' } else { b'&' });
@@ -166,12 +187,7 @@ impl Planned<String> {
         let Ok(cookie) = HeaderName::new("cookie") else { return Err(BadValue) };
         let sent = cookie_pairs(headers.values("cookie"));
         let sent = sent.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
-        let escaped = |text: &[u8]| {
-            let mut escaped = Vec::new();
-            escape(text, is_cookie_octet, &mut escaped);
-            escaped
-        };
-        let pairs = self.make_pairs(sent, &|sent, name| sent == name, &escaped);
+        let pairs = self.make_pairs(sent, &|sent, name| sent == name, is_cookie_octet);
         if pairs.is_empty() {
             headers.remove(&cookie);
             return Ok(());
@@ -186,22 +202,34 @@ impl Planned<String> {
         self,
         mut pairs: Vec<Pair>,
         is: &dyn Fn(&[u8], &[u8]) -> bool,
-        escaped: &dyn Fn(&[u8]) -> Vec<u8>,
+        plain: fn(u8) -> bool,
     ) -> Vec<Pair> {
-        for name in &self.remove {
+        let escaped = |text: &[u8]| {
+            let mut escaped = Vec::new();
+            escape(text, plain, &mut escaped);
+            escaped
+        };
+        let remove = |pairs: &mut Vec<Pair>, name: &FieldName| {
             pairs.retain(|(sent, _)| !is(sent, name.as_bytes()));
+        };
+        for name in self.remove() {
+            remove(&mut pairs, name);
         }
-        for (from, to) in &self.rename {
-            pairs.retain(|(sent, _)| !is(sent, to.as_bytes()));
-            let renamed = pairs.iter_mut().filter(|(sent, _)| is(sent, from.as_bytes()));
-            renamed.for_each(|(sent, _)| *sent = escaped(to.as_bytes()));
+        for (from, to) in self.rename() {
+            remove(&mut pairs, to);
+            for (sent, _) in &mut pairs {
+                if is(sent, from.as_bytes()) {
+                    *sent = escaped(to.as_bytes());
+                }
+            }
         }
-        for (name, value) in self.set {
-            pairs.retain(|(sent, _)| !is(sent, name.as_bytes()));
-            pairs.extend(value.map(|value| (escaped(name.as_bytes()), escaped(&value))));
+        for (name, _) in &self.set {
+            remove(&mut pairs, name);
         }
-        for (name, value) in self.append {
-            pairs.push((escaped(name.as_bytes()), escaped(&value)));
+        for (name, value) in self.set.into_iter().chain(self.append) {
+            if let Some(value) = value {
+                pairs.push((escaped(name.as_bytes()), escaped(&value)));
+            }
         }
         pairs
     }
@@ -250,11 +278,11 @@ pub(crate) fn header_name(
 }
 
 /// A parameter's name.
-pub(crate) fn parameter_name(cursor: Cursor<'_>, text: &str) -> Option<String> {
+pub(crate) fn parameter_name(cursor: Cursor<'_>, text: &str) -> Option<FieldName> {
     if text.is_empty() {
         return cursor.expected_found("a parameter's name", "an empty one");
     }
-    Some(text.to_owned())
+    Some(FieldName::Other(text.to_owned()))
 }
 
 /// A cookie's name: a token (RFC 6265 section 4.1.1).

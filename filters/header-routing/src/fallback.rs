@@ -8,13 +8,15 @@ use std::cell::Cell;
 
 use tidegate_config::{HeaderValue, Name};
 use tidegate_filter_api::{Callout, Host, HostError, HttpCall, Property, Timestamp};
+use tidegate_matchers::ByteMap;
 
 use crate::actions::Fallback;
 
 /// The routes that rules choose, and what is known of them.
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
-    /// In the order of their names.
+    names: ByteMap,
+    /// By the number of the name.
     routes: Vec<Route>,
 }
 
@@ -32,16 +34,19 @@ struct Known {
 }
 
 impl Routes {
-    pub(crate) fn new(mut names: Vec<Name>) -> Self {
-        names.sort_unstable();
-        names.dedup();
-        let route = |name: Name| Route { value: HeaderValue::from(&name), name, known: Cell::new(None) };
-        Self { routes: names.into_iter().map(route).collect() }
+    pub(crate) fn new(names: Vec<Name>) -> Self {
+        let mut routes = Self::default();
+        for name in names {
+            if routes.names.insert(name.as_str().as_bytes()) as usize == routes.routes.len() {
+                routes.routes.push(Route { value: HeaderValue::from(&name), name, known: Cell::new(None) });
+            }
+        }
+        routes
     }
 
     /// The number of a route.
     pub(crate) fn number(&self, name: &[u8]) -> Option<usize> {
-        self.routes.binary_search_by(|route| route.name.as_str().as_bytes().cmp(name)).ok()
+        self.names.get(name).map(|number| number as usize)
     }
 
     /// The name of the route with this number, as a header's value.

@@ -56,9 +56,9 @@ struct Decision<'f> {
     rule: Option<&'f HeaderValue>,
     arm: Option<&'f HeaderValue>,
     rewritten: Rewritten,
-    headers: Option<Planned<HeaderName>>,
-    query: Option<Planned<String>>,
-    cookies: Option<Planned<String>>,
+    headers: Option<Planned<'f>>,
+    query: Option<Planned<'f>>,
+    cookies: Option<Planned<'f>>,
 }
 
 /// How a request ends.

@@ -3,8 +3,8 @@
 //! The chosen route stands in a header for Envoy's routes to match on, and in filter state that no client can forge.
 //! What a client sent in that header never arrives, unless the configuration trusts the sender.
 //!
-//! [`config`] reads rules and what they do; [`value`] builds texts from what a request holds; [`split`] shares keys out
-//! among arms; [`filter`] decides; [`explain`](explain()) says why.
+//! `config` reads rules and what they do; `value` builds texts from what a request holds; `split` shares keys out
+//! among arms; `filter` decides; [`explain`](explain()) says why.
 
 mod actions;
 mod config;

@@ -29,7 +29,7 @@ impl RateLimit {
         host: &dyn Host,
         result: CalloutResult,
     ) -> Flow {
-        let answer = result.map_err(|failure| shown(failure)).and_then(|response| {
+        let answer = result.map_err(shown).and_then(|response| {
             Answer::read(&response.body).map_err(|_| "an answer that is none".to_owned())
         });
         match answer {

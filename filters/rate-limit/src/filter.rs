@@ -6,16 +6,14 @@ use tidegate_filter_api::{
     CallToken, Callbacks, CalloutResult, Exchange, Filter, Flow, Host, HostError, Property, Timestamp,
 };
 use tidegate_matchers::{ClientAddress, Facts};
+use tidegate_quota::{KeyDigest, Lease, State};
 
-use crate::concurrency::Lease;
 use crate::config::{Config, Fields, Otherwise, Reply, Service};
 use crate::key::Digester;
 use crate::limiter::{Limiter, Ruling};
 use crate::metrics::Event;
 use crate::refusal::{Cause, refuse};
 use crate::service::Descriptor;
-use crate::state::State;
-use crate::table::KeyDigest;
 use crate::usage::Usage;
 
 /// The rate-limit filter.

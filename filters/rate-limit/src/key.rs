@@ -8,8 +8,7 @@ use tidegate_filter_api::{Host, Property};
 use tidegate_matchers::{
     ClientAddress, Facts, Template, each_cookie, each_header, each_query, request_header,
 };
-
-use crate::table::KeyDigest;
+use tidegate_quota::KeyDigest;
 
 /// One part of a key.
 #[derive(Debug, Clone)]

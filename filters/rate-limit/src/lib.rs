@@ -3,15 +3,12 @@
 //! Quotas are decided by GCRA over state in the host's shared data: exact across the workers of a process. Memory is
 //! bounded by `table.max_keys`, whatever clients send, and no key is forgotten while it still says something.
 //!
-//! The arithmetic is in `gcra` and `concurrency`; `state` joins them to one decision per key, `table` keeps states of many
-//! keys. `limiter` is one limit at work, `filter` the phases of a request: what follows a decision is in `settle` (costs
+//! The arithmetic and the memory are in `tidegate_quota`. `limiter` is one limit at work, `filter` the phases of a request: what follows a decision is in `settle` (costs
 //! and leases), `tell` (what clients are told) and `ask` (the rate limit service).
 
 mod ask;
-mod concurrency;
 mod config;
 mod filter;
-mod gcra;
 mod key;
 mod limiter;
 mod metrics;
@@ -19,8 +16,6 @@ mod policy;
 mod refusal;
 mod service;
 mod settle;
-mod state;
-mod table;
 mod tell;
 mod usage;
 

@@ -4,14 +4,12 @@ use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tidegate_filter_api::{Exchange, Host, HostError, Timestamp};
+use tidegate_quota::{Ask, Cost, KeyDigest, Lease, PREFIX, Refusal, State, Step, Table, Unit, Verdict};
 
-use crate::concurrency::Lease;
 use crate::config::{CostSource, Limit, Mode, Otherwise};
 use crate::metrics::{Event, Metrics};
 use crate::policy::{Policies, Standing};
 use crate::refusal::Cause;
-use crate::state::{Ask, Cost, Refusal, State, Unit, Verdict};
-use crate::table::{KeyDigest, Step, Table};
 
 /// A limit at work.
 pub(crate) struct Limiter {
@@ -220,12 +218,16 @@ impl Limiter {
 
 /// What the shared keys of a limit start with: a changed limit starts new; an unchanged one finds its states again after
 /// a reload.
-fn prefix(plugin: &[u8], limit: &Limit, max_keys: u64, client: &str) -> Vec<u8> {
+fn prefix(plugin: &[u8], limit: &Limit, max_keys: u64, client: &str) -> [u8; PREFIX] {
     let mut hasher = SipHasher13::new();
     // Under Istio all plugins of a proxy share one namespace; this is what tells them apart.
     for part in [plugin, &max_keys.to_le_bytes(), client.as_bytes(), limit.identity.as_bytes()] {
         hasher.write_u64(part.len() as u64);
         hasher.write(part);
     }
-    [b"tg.rl.".as_slice(), &hasher.finish128().as_bytes()].concat()
+    let mut prefix = *b"tg.rl.----------------";
+    if let Some(digest) = prefix.last_chunk_mut() {
+        *digest = hasher.finish128().as_bytes();
+    }
+    prefix
 }

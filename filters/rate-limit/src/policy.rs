@@ -2,10 +2,9 @@
 //! `X-RateLimit-*` as Envoy writes them.
 
 use std::fmt::Write as _;
+use tidegate_quota::{Rate, State, Unit};
 
 use crate::config::Limit;
-use crate::gcra::Rate;
-use crate::state::{State, Unit};
 
 /// The policies of one limit: its quotas in their order, then its concurrency.
 #[derive(Debug)]

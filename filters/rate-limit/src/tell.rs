@@ -2,13 +2,13 @@
 
 use tidegate_config::{HeaderName, HeaderValue};
 use tidegate_filter_api::{Exchange, Timestamp};
+use tidegate_quota::State;
 
 use crate::ask::put;
 use crate::config::Fields;
 use crate::filter::{RateLimit, Stream, Subject};
 use crate::limiter::Limiter;
 use crate::policy::{Standing, append_standing, item, x_ratelimit};
-use crate::state::State;
 
 type Header = (HeaderName, HeaderValue);
 

@@ -1,4 +1,5 @@
 //! What clients are told: fields of quotas on every response, and the replies to refused requests.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so at once")]
 
 use std::time::Duration;
 

@@ -1,4 +1,10 @@
 //! Global limits: what the rate limit service is asked, and what comes of its answer.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on says so at once"
+)]
 
 use std::time::Duration;
 

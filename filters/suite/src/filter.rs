@@ -42,9 +42,9 @@ impl Filter for Suite {
                 Kind::Auth => Member::Auth(Auth::new(auth.take()?, host)),
                 Kind::RateLimit => Member::RateLimit(RateLimit::new(rate_limit.take()?, host)),
                 Kind::HeaderRouting => {
-                    Member::HeaderRouting(Box::new(HeaderRouting::new(header_routing.take()?, host)))
+                    Member::HeaderRouting(HeaderRouting::new(header_routing.take()?, host))
                 }
-                Kind::Telemetry => Member::Telemetry(Box::new(Telemetry::new(telemetry.take()?, host))),
+                Kind::Telemetry => Member::Telemetry(Telemetry::new(telemetry.take()?, host)),
             })
         });
         let members = members.collect();

@@ -18,11 +18,12 @@ pub(crate) enum Kind {
 }
 
 /// A configured filter.
+#[expect(clippy::large_enum_variant, reason = "there are four of them, once per configuration")]
 pub(crate) enum Member {
     Auth(Auth),
     RateLimit(RateLimit),
-    HeaderRouting(Box<HeaderRouting>),
-    Telemetry(Box<Telemetry>),
+    HeaderRouting(HeaderRouting),
+    Telemetry(Telemetry),
 }
 
 /// What the filters keep of one exchange.

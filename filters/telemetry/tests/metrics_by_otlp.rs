@@ -1,5 +1,7 @@
 //! Metrics that go to a collector instead of Envoy: exact seconds, cumulative sums.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on says so at once")]
+
 #[cfg(test)]
 mod common;
 

@@ -1,5 +1,12 @@
 //! Trace contexts and spans, on a fake host.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so at once"
+)]
+
 #[cfg(test)]
 mod common;
 

@@ -308,7 +308,7 @@ fn bad_bootstraps() -> Result<(), Failed> {
         ("static_resources: {}", "it has no listener, so nobody could send it a request"),
         (&misspelt.to_string(), "no such field: 'adress'"),
         (&bad_filter, "limits[0].qoutas: expected one of"),
-        (&bad_filter, "limits[0]: expected the key \"quotas\", found none"),
+        (&bad_filter, "limits[0]: expected \"quotas\", \"concurrency\" or \"global\", found none of them"),
     ];
     for (text, expected) in cases {
         let file = written(text)?;

@@ -97,8 +97,8 @@ fn malformed() -> Result<(), Failed> {
     if counted != texts.len() as u64 {
         return Err(format!("expected {} exchanges counted, seen {counted}", texts.len()).into());
     }
-    // Without a path: with a key and without, on a route that opens no tunnel.
-    for (key, expected) in [("", 401), ("x-api-key: acme-key-1\r\n", 404)] {
+    // Without a path there is nothing to hold rules on paths against, whoever asks.
+    for (key, expected) in [("", 400), ("x-api-key: acme-key-1\r\n", 400)] {
         let text = format!("CONNECT shop.example:443 HTTP/1.1\r\nhost: shop.example:443\r\n{key}\r\n");
         let reply = Connection::open(envoy.address())?.exchange(text.as_bytes())?;
         expect_status("CONNECT", &[expected], &reply)?;

@@ -35,7 +35,7 @@ fn limits(requests: u32, other: u64) -> Value {
     json!({"limits": [
         {"name": "per-user", "key": [{"header": "x-user-id"}], "quotas": [{"requests": requests, "per": "1h"}]},
         // What changes beside it.
-        {"name": "other", "key": [{"header": "x-other"}], "quotas": [{"requests": 10 + other, "per": "1h"}]},
+        {"name": "other", "key": [{"header": "x-other"}], "quotas": [{"requests": 1_000_000 + other, "per": "1h"}]},
     ]})
 }
 

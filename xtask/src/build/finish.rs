@@ -27,8 +27,33 @@ pub(super) const ALWAYS: [&str; 7] = [
 const OWN: &str = "tidegate_on_";
 const SDK: &str = "proxy_on_";
 
-/// In the mangled names of the SDK's host calls.
+/// In the mangled names of the SDK's host calls, and of the default methods of its traits.
 const SDK_HOST_CALLS: &str = "10proxy_wasm9hostcalls";
+const SDK_METHODS: &str = "10proxy_wasm6traits";
+/// How those default methods begin that wrap a host call.
+const WRAPPERS: [&str; 21] = [
+    "add_",
+    "call_",
+    "cancel_",
+    "close_",
+    "dequeue_",
+    "dispatch_",
+    "enqueue_",
+    "get_current",
+    "get_grpc",
+    "get_http",
+    "get_p",
+    "get_shared",
+    "get_vm",
+    "open_",
+    "register_",
+    "remove_",
+    "reset_",
+    "resolve_",
+    "resume_",
+    "send_",
+    "set_",
+];
 
 /// A module without what its filter does not use.
 pub(super) struct Pruned {
@@ -108,14 +133,14 @@ fn replace_by_own(module: &mut Module, callbacks: &BTreeSet<String>) {
     }
 }
 
-/// Empties the SDK's host calls: `proxy-host` has its own, and only default methods of the SDK's traits, which nobody
-/// calls, reach these. The compiler keeps them, with all that they reach, because a table of methods names them.
+/// Empties the SDK's host calls, and what wraps them: `proxy-host` has its own, and nobody calls these. The compiler keeps
+/// them, with all that they reach, because a table of methods names them.
 fn drop_sdk_host_calls(module: &mut Module) {
     let sdk: Vec<_> = module
         .funcs
         .iter_local()
         .map(|(id, _)| module.funcs.get(id))
-        .filter(|function| function.name.as_deref().is_some_and(|name| name.contains(SDK_HOST_CALLS)))
+        .filter(|function| function.name.as_deref().is_some_and(is_sdk_host_call))
         .map(|function| (function.id(), function.ty()))
         .collect();
     for (id, kind) in sdk {
@@ -126,6 +151,17 @@ fn drop_sdk_host_calls(module: &mut Module) {
         body.func_body().unreachable();
         module.funcs.get_mut(id).kind = FunctionKind::Local(body.local_func(arguments));
     }
+}
+
+/// Whether a mangled name (`_ZN10proxy_wasm6traits7Context15get_shared_data17h…E`) is that of a host call of the SDK.
+fn is_sdk_host_call(name: &str) -> bool {
+    if name.contains(SDK_HOST_CALLS) {
+        return true;
+    }
+    let Some((_, rest)) = name.split_once(SDK_METHODS) else { return false };
+    // Each part of the path stands behind its length: the trait, then the method.
+    let mut parts = rest.split(|character: char| character.is_ascii_digit()).filter(|part| !part.is_empty());
+    parts.nth(1).is_some_and(|method| WRAPPERS.iter().any(|start| method.starts_with(start)))
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const ONLY_WASM: &str = "cfg(target_arch = \"wasm32\")";
 /// What a member is to the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layer {
-    /// `filter-api`, `config`, `matchers`, `jose`, `protobuf`: plain code, on nothing but each other.
+    /// `filter-api`, `config`, `matchers`, `jose`, `protobuf`, `quota`: plain code, on nothing but each other.
     Pure,
     /// `proxy-host`: carries out what filters decide.
     Host,
@@ -49,9 +49,8 @@ fn findings(members: &[Package]) -> Result<Vec<String>> {
 
 fn layer(package: &Package) -> Layer {
     match package.folder().as_str() {
-        "crates/config" | "crates/filter-api" | "crates/jose" | "crates/matchers" | "crates/protobuf" => {
-            Layer::Pure
-        }
+        "crates/config" | "crates/filter-api" | "crates/jose" | "crates/matchers" | "crates/protobuf"
+        | "crates/quota" => Layer::Pure,
         "crates/proxy-host" => Layer::Host,
         "crates/testkit" | "tests" => Layer::Testing,
         "filters/suite" => Layer::Suite,

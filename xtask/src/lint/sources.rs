@@ -25,6 +25,7 @@ const DECIDING: &[&str] = &[
     "crates/jose/",
     "crates/matchers/",
     "crates/protobuf/",
+    "crates/quota/",
     "filters/",
 ];
 

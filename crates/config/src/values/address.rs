@@ -85,7 +85,7 @@ impl Decode for Cidr {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(target_arch = "wasm32")))]
 mod tests {
     use std::net::Ipv6Addr;
 
@@ -106,10 +106,10 @@ mod tests {
     }
 
     fn range() -> impl Strategy<Value = (Cidr, IpNet)> {
-        (address(), 0_u8..=128).prop_map(|(address, length)| {
+        (address(), 0_u8..=128).prop_filter_map("no such range", |(address, length)| {
             let length = length.min(if address.is_ipv4() { 32 } else { 128 });
-            let net = IpNet::new(address, length).unwrap().trunc();
-            (Cidr { network: truncated(address, length), length }, net)
+            let net = IpNet::new(address, length).ok()?.trunc();
+            Some((Cidr { network: truncated(address, length), length }, net))
         })
     }
 
@@ -124,11 +124,11 @@ mod tests {
         #[test]
         fn it_reads_what_ipnet_reads(text in "[0-9a-f.:/]{0,24}|[0-9.]{7,15}/[0-9]{1,3}|[0-9a-f:]{2,30}/[0-9]{1,3}") {
             let own = Cidr::parse(&text).filter(|_| text.contains('/'));
-            let length = text.rsplit('/').next().unwrap_or_default();
-            // A zero in front might be taken for octal: refused in the address by std, and in the length by ours.
-            let address = text.split('/').next().unwrap_or_default();
-            let strict = (length == "0" || !length.starts_with('0')) && address.parse::<IpAddr>().is_ok();
-            let theirs = text.parse::<IpNet>().ok().filter(|_| strict);
+            // A zero in front, which somebody might take for octal, is refused here: `010.0.0.0`, `/08`.
+            let octal = text.split(['.', '/']).any(|part| {
+                part.len() > 1 && part.starts_with('0') && part.bytes().all(|byte| byte.is_ascii_digit())
+            });
+            let theirs = text.parse::<IpNet>().ok().filter(|_| !octal);
             prop_assert_eq!(own, theirs.map(|net| (net.addr(), net.prefix_len())), "{}", text);
         }
     }
@@ -141,7 +141,9 @@ mod tests {
             let (network, length) = Cidr::parse(text).unwrap();
             assert_eq!(Cidr { network, length }.to_string(), expected);
         }
-        assert!(Cidr::parse("10.0.0.0/+8").is_none() && Cidr::parse("10.0.0.0/08").is_none());
+        for octal in ["10.0.0.0/+8", "10.0.0.0/08", "010.0.0.0/8"] {
+            assert!(Cidr::parse(octal).is_none(), "{octal}");
+        }
         let all = Cidr { network: Ipv6Addr::UNSPECIFIED.into(), length: 0 };
         assert!(all.contains(Ipv6Addr::LOCALHOST.into()) && !all.contains(Ipv4Addr::LOCALHOST.into()));
     }

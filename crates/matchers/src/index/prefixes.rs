@@ -1,5 +1,7 @@
 //! A flattened trie: which of many byte strings a value starts with, or ends with.
 
+use super::order::order;
+
 /// Byte strings, sorted, each linked to the longest other one that it starts with.
 #[derive(Debug, Default)]
 pub(super) struct Prefixes {
@@ -21,7 +23,12 @@ impl Prefixes {
 
     /// Sorts and links, once all are there.
     pub(super) fn finish(&mut self) {
-        self.entries.sort_by(|one, other| one.prefix.cmp(&other.prefix));
+        let mut entries: Vec<Option<Entry>> =
+            std::mem::take(&mut self.entries).into_iter().map(Some).collect();
+        let prefix = |at: usize| entries.get(at).and_then(Option::as_ref).map(|entry| &entry.prefix);
+        let order = order(entries.len(), &|one, other| prefix(one).cmp(&prefix(other)));
+        self.entries =
+            order.into_iter().filter_map(|at| entries.get_mut(at).and_then(Option::take)).collect();
         // The entries that the current one starts with, longest last.
         let mut open: Vec<u32> = Vec::new();
         for index in 0..self.entries.len() {

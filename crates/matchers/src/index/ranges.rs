@@ -1,5 +1,7 @@
 //! Which of many ranges hold a number: a tree of ranges by their least number, each knowing how far its part reaches.
 
+use super::order::order;
+
 /// Ranges of integers, both ends included.
 #[derive(Debug, Default)]
 pub(super) struct Ranges {
@@ -7,7 +9,7 @@ pub(super) struct Ranges {
     ranges: Vec<Range>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Range {
     least: i64,
     most: i64,
@@ -28,7 +30,9 @@ impl Ranges {
 
     /// Sorts, once all are there.
     pub(super) fn finish(&mut self) {
-        self.ranges.sort_by_key(|range| range.least);
+        let least = |at: usize| self.ranges.get(at).map(|range| range.least);
+        let order = order(self.ranges.len(), &|one, other| least(one).cmp(&least(other)));
+        self.ranges = order.into_iter().filter_map(|at| self.ranges.get(at).copied()).collect();
         reach(&mut self.ranges);
     }
 

@@ -53,7 +53,7 @@ impl RuleIndex {
         let facts = Facts::with_source(&exchange, host, ClientAddress::default(), source);
         let mut covering = None;
         let mut compared = 0;
-        self.each_candidate(&facts, |earlier, conditions| {
+        self.each_candidate(&facts, &mut |earlier, conditions| {
             compared += 1;
             if earlier >= later || compared > MOST_COMPARED {
                 return std::ops::ControlFlow::Break(());

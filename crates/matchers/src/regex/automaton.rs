@@ -275,8 +275,7 @@ impl Automaton {
 
     /// The key of a state: its instructions, and the byte before if any of them asks for it.
     fn keyed(&self, reached: Reached, before: u32) -> Vec<u8> {
-        let mut set = reached.list;
-        set.sort_unstable();
+        let mut set = reached.sorted();
         if set.iter().any(|at| self.is_assertion(*at)) {
             // All bytes of one kind are alike before an assertion.
             let kind = u8::try_from(before).map_or(AT_START, |byte| match byte {
@@ -302,7 +301,7 @@ impl Automaton {
         if states.bytes + bytes > self.most {
             *states = States { turn: states.turn + 1, ..States::default() };
         }
-        if states.sets.len() == 0 {
+        if states.sets.is_empty() {
             states.sets.insert(&[]);
         }
         let number = states.sets.insert(key);
@@ -332,6 +331,31 @@ impl Reached {
         Self { marks: vec![0; instructions / 64 + 1], list: Vec::new(), open: Vec::new() }
     }
 
+    /// The list in ascending order.
+    fn sorted(self) -> Vec<u32> {
+        // Few are put in order one by one; of many the marks are walked, which stand in order.
+        let Self { mut marks, mut list, .. } = self;
+        if list.len() < 16 {
+            insertion_sort(&mut list);
+            return list;
+        }
+        marks.iter_mut().for_each(|word| *word = 0);
+        for at in &list {
+            if let Some(word) = marks.get_mut(*at as usize / 64) {
+                *word |= 1 << (at % 64);
+            }
+        }
+        list.clear();
+        for (index, word) in (0..).zip(marks) {
+            let mut rest = word;
+            while rest != 0 {
+                list.push(index * 64 + rest.trailing_zeros());
+                rest &= rest - 1;
+            }
+        }
+        list
+    }
+
     /// Marks one; whether it had not been marked.
     fn mark(&mut self, at: u32) -> bool {
         let Some(word) = self.marks.get_mut(at as usize / 64) else { return false };
@@ -339,5 +363,15 @@ impl Reached {
         let new = *word & bit == 0;
         *word |= bit;
         new
+    }
+}
+
+fn insertion_sort(list: &mut [u32]) {
+    for end in 1..list.len() {
+        let mut at = end;
+        while at > 0 && list.get(at - 1) > list.get(at) {
+            list.swap(at - 1, at);
+            at -= 1;
+        }
     }
 }

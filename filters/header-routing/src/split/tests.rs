@@ -1,8 +1,23 @@
 //! Shares, and what moves when weights change.
 
+use tidegate_filter_api::{Exchange, Headers, Property};
+use tidegate_testkit::fake::FakeHost;
+
 use super::*;
 
 const KEYS: usize = 100_000;
+
+struct Whole(Split);
+
+impl Decode for Whole {
+    fn decode(cursor: Cursor<'_>) -> Option<Self> {
+        Split::decode(cursor, "rule").map(Self)
+    }
+}
+
+fn decoded(text: &str) -> Split {
+    tidegate_config::decode::<Whole>(text.as_bytes()).unwrap().0
+}
 
 fn split(weights: &[i64]) -> Split {
     let arms: Vec<String> = weights
@@ -10,14 +25,7 @@ fn split(weights: &[i64]) -> Split {
         .enumerate()
         .map(|(index, weight)| format!(r#"{{"route": "arm-{index}", "weight": {weight}}}"#))
         .collect();
-    struct Whole(Split);
-    impl Decode for Whole {
-        fn decode(cursor: Cursor<'_>) -> Option<Self> {
-            Split::decode(cursor, "rule").map(Self)
-        }
-    }
-    let text = format!(r#"{{"to": [{}]}}"#, arms.join(", "));
-    tidegate_config::decode::<Whole>(text.as_bytes()).unwrap().0
+    decoded(&format!(r#"{{"to": [{}]}}"#, arms.join(", ")))
 }
 
 fn arms(split: &Split) -> Vec<usize> {
@@ -66,4 +74,23 @@ fn splits_are_independent_of_each_other() {
     let other = Split { seed: "another".to_owned(), ..split(&[50, 50]) };
     let alike = arms(&one).iter().zip(arms(&other)).filter(|(one, other)| **one == *other).count();
     assert!((share(alike) - 0.5).abs() <= 0.01, "{alike}");
+}
+
+#[test]
+fn claims_and_principals_are_keys_too() {
+    let split = decoded(
+        r#"{"by": [{"claim": "org.id"}, "principal"], "to": [{"route": "a", "weight": 1}, {"route": "b", "weight": 1}]}"#,
+    );
+    let exchange = Exchange::new(Headers::default());
+    let key = |properties: &[(Property, &[u8])]| {
+        let host = FakeHost::new();
+        properties.iter().for_each(|(property, value)| host.set(*property, value));
+        split.key(&Facts::new(&exchange, &*host, ClientAddress::default()), ClientAddress::default())
+    };
+    assert_eq!(key(&[]), None);
+    assert_eq!(key(&[(Property::PRINCIPAL, b"ann")]), Some(b"ann".to_vec()));
+    let claims = (Property::CLAIMS, br#"{"org": {"id": 7}}"#.as_slice());
+    assert_eq!(key(&[(Property::PRINCIPAL, b"ann"), claims]), Some(b"7".to_vec()));
+    let list = (Property::CLAIMS, br#"{"org": {"id": []}}"#.as_slice());
+    assert_eq!(key(&[(Property::PRINCIPAL, b"ann"), list]), Some(b"ann".to_vec()), "a list is no key");
 }

@@ -2,12 +2,11 @@
 
 use tidegate_config::{Cursor, Decode, Duration, Name};
 use tidegate_matchers::{Conditions, Scope, StatusMatch};
+use tidegate_quota::{Concurrency, MOST_QUOTAS, Rules, Unit};
 
 use super::Otherwise;
 use super::{Cost, Quota, text};
-use crate::concurrency::Concurrency;
 use crate::key::KeyPart;
-use crate::state::{MOST_QUOTAS, Rules, Unit};
 
 /// Whether a limit refuses or only counts what it would refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,9 +95,15 @@ impl Decode for Limit {
             cursor.word(&[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)])
         });
         object.finish();
+        if !fine && !cursor.keys().iter().any(|key| matches!(*key, "quotas" | "concurrency" | "global")) {
+            // Said at once with what else is wrong.
+            return cursor.expected_found(SOMETHING_TO_LIMIT, "none of them");
+        }
         (fine && limit.makes_sense(&cursor, costs)).then_some(limit)
     }
 }
+
+const SOMETHING_TO_LIMIT: &str = "\"quotas\", \"concurrency\" or \"global\"";
 
 impl Limit {
     /// Whether what stands in it belongs together; says what does not.
@@ -106,7 +111,7 @@ impl Limit {
         let global = self.descriptor.is_some();
         let units = self.quotas.iter().any(|quota| quota.unit == Unit::Units);
         let (expected, found) = if !global && !self.is_local() {
-            ("\"quotas\", \"concurrency\" or \"global\"", "none of them")
+            (SOMETHING_TO_LIMIT, "none of them")
         } else if costs && !global && !units {
             ("a quota of \"units\" that \"cost\" is taken from", "none")
         } else if self.count_when.is_some() && self.quotas.is_empty() && !global {

@@ -1,9 +1,7 @@
 //! So many requests or units in so much time.
 
 use tidegate_config::{Cursor, Decode, Duration};
-
-use crate::gcra::{Rate, Unusable};
-use crate::state::Unit;
+use tidegate_quota::{Rate, Unit, Unusable};
 
 /// So many requests or units in so much time, of which so many may come at once.
 #[derive(Debug, Clone)]

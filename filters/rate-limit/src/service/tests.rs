@@ -52,7 +52,7 @@ fn answer(code: u64, statuses: &[(u64, u64, u64)]) -> Vec<u8> {
 fn an_answer_is_read() {
     let answer = Answer::read(&answer(2, &[(1, 3, 0), (2, 0, 7)])).unwrap();
     let header = (HeaderName::new("x-name").unwrap(), HeaderValue::new(*b"value").unwrap());
-    assert_eq!(answer.response_headers, [header.clone()], "what is no header is left out");
+    assert_eq!(answer.response_headers, std::slice::from_ref(&header), "what is no header is left out");
     assert_eq!(answer.request_headers, [header]);
     assert_eq!(answer.body, b"a body");
     let (first, second) = (answer.status(0), answer.status(1));

@@ -140,3 +140,21 @@ fn a_host_call_of_the_sdk_is_emptied_even_if_a_table_names_it() {
     let imports: Vec<&str> = pruned.imports.iter().map(|import| import.name.as_str()).collect();
     assert_eq!(imports, ["proxy_log"], "ours is as it was");
 }
+
+#[test]
+fn only_wrappers_of_host_calls_are_emptied() {
+    for (name, expected) in [
+        ("_ZN10proxy_wasm9hostcalls17get_map_value_bytes17h0E", true),
+        ("_ZN10proxy_wasm6traits7Context15get_shared_data17h0E", true),
+        ("_ZN10proxy_wasm6traits11HttpContext18send_http_response17h0E", true),
+        ("_ZN10proxy_wasm6traits11RootContext15set_tick_period17h0E", true),
+        ("_ZN10proxy_wasm6traits7Context7on_done17h0E", false),
+        ("_ZN10proxy_wasm6traits7Context4done17h0E", false),
+        ("_ZN10proxy_wasm6traits11RootContext8get_type17h0E", false),
+        ("_ZN10proxy_wasm6traits11RootContext19create_http_context17h0E", false),
+        ("_ZN10proxy_wasm10dispatcher10Dispatcher6on_log17h0E", false),
+        ("_ZN18tidegate_proxy_host4wasm3abi12set_property17h0E", false),
+    ] {
+        assert_eq!(is_sdk_host_call(name), expected, "{name}");
+    }
+}

@@ -5,7 +5,7 @@ use crate::gcra::{Rate, Wait};
 
 /// What a quota counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unit {
+pub enum Unit {
     /// Each request is one.
     Requests,
     /// Whatever the limit's cost says.
@@ -14,32 +14,36 @@ pub(crate) enum Unit {
 
 /// By what the states of a limit's keys are judged.
 #[derive(Debug, Clone)]
-pub(crate) struct Rules {
+pub struct Rules {
     /// At most [`MOST_QUOTAS`].
-    pub(crate) rates: Vec<(Unit, Rate)>,
-    pub(crate) concurrency: Option<Concurrency>,
+    pub rates: Vec<(Unit, Rate)>,
+    /// How many requests may be under way at once, if that is limited.
+    pub concurrency: Option<Concurrency>,
 }
 
 /// So that a state has a fixed size and needs no memory of its own.
-pub(crate) const MOST_QUOTAS: usize = 8;
+pub const MOST_QUOTAS: usize = 8;
 
 /// What is kept of one key. Of a key that was never seen: nothing but zeroes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct State {
+pub struct State {
     arrivals: [u64; MOST_QUOTAS],
-    pub(crate) leases: Leases,
+    /// Those of requests under way.
+    pub leases: Leases,
 }
 
 /// What a request costs: of quotas that count requests, and of those that count units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Cost {
-    pub(crate) requests: Ask,
-    pub(crate) units: Ask,
+pub struct Cost {
+    /// Of quotas that count requests.
+    pub requests: Ask,
+    /// Of quotas that count units.
+    pub units: Ask,
 }
 
 /// How much of a quota a request needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ask {
+pub enum Ask {
     /// So much, to be taken now.
     Take(u64),
     /// What it costs becomes known later: there must be something left, and nothing is taken.
@@ -48,7 +52,7 @@ pub(crate) enum Ask {
 
 /// What a limit makes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
     /// It may pass. The state afterwards.
     Admitted(State, Option<Lease>),
     /// It may not; nothing is taken. The state without what a clock that has since gone backwards left in it.
@@ -57,31 +61,31 @@ pub(crate) enum Verdict {
 
 /// Why a request may not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     /// Which quotas have too little left, by their places: bit 0 is the first.
     quotas: u8,
     /// Whether too many are under way.
-    pub(crate) concurrency: bool,
+    pub concurrency: bool,
     /// How long until all quotas have enough; `None` if no time will do.
     wait: Option<u64>,
 }
 
 impl Refusal {
     /// Whether the quota in this place has too little left.
-    pub(crate) fn names(&self, quota: usize) -> bool {
+    pub fn names(&self, quota: usize) -> bool {
         u32::try_from(quota).ok().and_then(|place| self.quotas.checked_shr(place)).unwrap_or(0) & 1 == 1
     }
 
     /// After how many nanoseconds the same request would be admitted, if that can be told: nobody knows when requests
     /// that are under way will end.
-    pub(crate) fn wait(&self) -> Option<u64> {
+    pub fn wait(&self) -> Option<u64> {
         self.wait.filter(|_| !self.concurrency)
     }
 }
 
 impl Rules {
     /// Asks for everything at once: one quota that has too little left keeps all others untouched.
-    pub(crate) fn decide(&self, state: State, now: u64, cost: Cost) -> Verdict {
+    pub fn decide(&self, state: State, now: u64, cost: Cost) -> Verdict {
         let state = self.plausible(state, now);
         let mut after = state;
         let mut refusal = Refusal { wait: Some(0), ..Refusal::default() };
@@ -119,7 +123,7 @@ impl Rules {
     }
 
     /// Takes what was spent already.
-    pub(crate) fn charge(&self, state: State, now: u64, requests: u64, units: u64) -> State {
+    pub fn charge(&self, state: State, now: u64, requests: u64, units: u64) -> State {
         let mut state = self.plausible(state, now);
         for ((unit, rate), arrival) in self.rates.iter().zip(&mut state.arrivals) {
             let cost = match unit {
@@ -134,7 +138,7 @@ impl Rules {
     }
 
     /// Gives a lease back.
-    pub(crate) fn give_back(&self, state: State, now: u64, lease: Lease) -> State {
+    pub fn give_back(&self, state: State, now: u64, lease: Lease) -> State {
         let mut state = self.plausible(state, now);
         if let Some(concurrency) = &self.concurrency {
             state.leases = concurrency.give_back(state.leases, lease);
@@ -143,7 +147,7 @@ impl Rules {
     }
 
     /// Whether the state is as good as that of a key never seen.
-    pub(crate) fn says_nothing(&self, state: &State, now: u64) -> bool {
+    pub fn says_nothing(&self, state: &State, now: u64) -> bool {
         let spent = self.arrivals(state).any(|arrival| arrival > now);
         let under_way =
             self.concurrency.is_some_and(|concurrency| concurrency.current(state.leases, now).in_use() > 0);
@@ -151,17 +155,17 @@ impl Rules {
     }
 
     /// Each quota's unit, rate and arrival, in their order.
-    pub(crate) fn quotas<'r>(&'r self, state: &State) -> impl Iterator<Item = (&'r Rate, u64)> {
+    pub fn quotas<'r>(&'r self, state: &State) -> impl Iterator<Item = (&'r Rate, u64)> {
         self.rates.iter().map(|(_, rate)| rate).zip(state.arrivals)
     }
 
     /// The size of a serialised state.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.rates.len() * size_of::<u64>() + self.concurrency.map_or(0, |_| Leases::SIZE)
     }
 
     /// Reads a serialised state; anything shorter is as good as none.
-    pub(crate) fn read(&self, bytes: &[u8]) -> State {
+    pub fn read(&self, bytes: &[u8]) -> State {
         let mut state = State::default();
         let Some((arrivals, leases)) = bytes.split_at_checked(self.rates.len() * size_of::<u64>()) else {
             return state;
@@ -175,11 +179,16 @@ impl Rules {
         state
     }
 
-    /// Appends the serialised form.
-    pub(crate) fn write(&self, state: &State, to: &mut Vec<u8>) {
-        to.extend(self.arrivals(state).flat_map(u64::to_le_bytes));
+    /// Writes the serialised form over as many bytes.
+    pub fn write(&self, state: &State, to: &mut [u8]) {
+        let Some((arrivals, leases)) = to.split_at_mut_checked(self.rates.len() * size_of::<u64>()) else {
+            return;
+        };
+        for (word, arrival) in arrivals.as_chunks_mut().0.iter_mut().zip(self.arrivals(state)) {
+            *word = arrival.to_le_bytes();
+        }
         if self.concurrency.is_some() {
-            state.leases.write(to);
+            state.leases.write(leases);
         }
     }
 
@@ -294,9 +303,8 @@ mod tests {
     fn a_state_is_read_as_it_was_written() {
         let rules = rules(&[(Unit::Requests, 10, 60), (Unit::Units, 100, 60)], Some(3));
         let state = admitted(rules.decide(State::default(), NOW, ONE));
-        let mut bytes = Vec::new();
+        let mut bytes = vec![0; rules.size()];
         rules.write(&state, &mut bytes);
-        assert_eq!(bytes.len(), rules.size());
         assert_eq!(rules.read(&bytes), state);
         assert_eq!(rules.read(&bytes[..5]), State::default());
     }

@@ -10,20 +10,21 @@ use crate::state::{Rules, State};
 
 /// The states of one limit's keys.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     /// What every shared key of this table starts with; no other table's do.
-    prefix: Vec<u8>,
+    prefix: [u8; PREFIX],
     buckets: u64,
     /// Entries in a bucket.
     ways: usize,
-    pub(crate) rules: Rules,
+    /// By what its states are judged.
+    pub rules: Rules,
     /// How many keys the table holds.
     keys: Option<MetricId>,
 }
 
 /// What a step makes of a key's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step<T> {
+pub enum Step<T> {
     /// It stays as it is.
     Keep(T),
     /// It is replaced.
@@ -31,8 +32,13 @@ pub(crate) enum Step<T> {
 }
 
 /// A digest of a request's key: 128 bits, so that two keys share one state never in practice.
-pub(crate) type KeyDigest = u128;
+pub type KeyDigest = u128;
 
+/// The length of a table's prefix.
+pub const PREFIX: usize = 22;
+
+/// Where the number of keys stands: no bucket has this number.
+const KEYS: [u8; 8] = u64::MAX.to_le_bytes();
 const DIGEST: usize = size_of::<KeyDigest>();
 /// In front of each bucket: what is read back is checked before it is believed.
 const MAGIC: &[u8; 4] = b"tgr2";
@@ -42,8 +48,8 @@ const MOST_ATTEMPTS: usize = 64;
 
 impl Table {
     /// A table of at most `max_keys` keys, or what an earlier one of the same prefix left.
-    pub(crate) fn new(
-        prefix: Vec<u8>,
+    pub fn new(
+        prefix: [u8; PREFIX],
         max_keys: u64,
         rules: Rules,
         keys: Option<MetricId>,
@@ -62,7 +68,7 @@ impl Table {
     /// key has no state and there is no room for one; `step` is not asked then.
     ///
     /// `step` may be asked several times, each time with the newest state.
-    pub(crate) fn update<T>(
+    pub fn update<T>(
         &self,
         key: KeyDigest,
         now: Timestamp,
@@ -92,15 +98,18 @@ impl Table {
         Err(HostError::CasMismatch)
     }
 
-    fn shared_key(&self, key: KeyDigest) -> Vec<u8> {
+    fn shared_key(&self, key: KeyDigest) -> [u8; PREFIX + 8] {
         let bucket = (key % u128::from(self.buckets)) as u64;
-        self.key_of(&bucket.to_le_bytes())
+        self.key_of(bucket.to_le_bytes())
     }
 
-    fn key_of(&self, what: &[u8]) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.prefix.len() + what.len());
-        key.extend_from_slice(&self.prefix);
-        key.extend_from_slice(what);
+    /// The key of a bucket by its number, or of what else the table keeps.
+    fn key_of(&self, what: [u8; 8]) -> [u8; PREFIX + 8] {
+        let mut key = [0; PREFIX + 8];
+        if let Some((prefix, rest)) = key.split_first_chunk_mut() {
+            *prefix = self.prefix;
+            rest.copy_from_slice(&what);
+        }
         key
     }
 
@@ -141,11 +150,11 @@ impl Table {
         if grown {
             bucket.resize(range.end, 0);
         }
-        let mut entry = Vec::with_capacity(self.entry_size());
-        entry.extend(key.to_le_bytes());
-        self.rules.write(state, &mut entry);
-        if let Some(place) = bucket.get_mut(range) {
-            place.copy_from_slice(&entry);
+        if let Some((digest, state_bytes)) =
+            bucket.get_mut(range).and_then(|entry| entry.split_at_mut_checked(DIGEST))
+        {
+            digest.copy_from_slice(&key.to_le_bytes());
+            self.rules.write(state, state_bytes);
         }
         grown
     }
@@ -160,7 +169,7 @@ impl Table {
             let Ok((held, version)) = self.held(host) else { return };
             let held = held.saturating_add(1);
             let value = [MAGIC.as_slice(), &held.to_le_bytes()].concat();
-            match host.set_shared(&self.key_of(b"keys"), &value, version) {
+            match host.set_shared(&self.key_of(KEYS), &value, version) {
                 Ok(()) => return self.show(held, host),
                 Err(HostError::CasMismatch) => {}
                 // The number is for people to look at, and decides nothing.
@@ -171,7 +180,7 @@ impl Table {
 
     /// How many entries all buckets have; 0 if what is there is not this table's.
     fn held(&self, host: &dyn Host) -> Result<(u64, Option<Cas>), HostError> {
-        let Some(value) = host.shared(&self.key_of(b"keys"))? else { return Ok((0, None)) };
+        let Some(value) = host.shared(&self.key_of(KEYS))? else { return Ok((0, None)) };
         let held = value.bytes.strip_prefix(MAGIC).and_then(|number| number.try_into().ok());
         let held = held.map_or(0, u64::from_le_bytes);
         let most = self.buckets.saturating_mul(self.ways as u64);

@@ -6,15 +6,16 @@
 
 /// At most so many at once, each for so long at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Concurrency {
-    pub(crate) max: u32,
+pub struct Concurrency {
+    /// So many.
+    pub max: u32,
     /// A quarter of the time after which a lease expires, in nanoseconds.
     slice: u64,
 }
 
 /// The leases of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Leases {
+pub struct Leases {
     /// The number of the newest slice: time divided by the slice's length.
     newest: u64,
     /// How many were taken in it and in those before it, newest first.
@@ -23,7 +24,7 @@ pub(crate) struct Leases {
 
 /// A lease, by the slice in which it was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lease(u64);
+pub struct Lease(u64);
 
 /// The newest, and the four in which no lease has expired yet: a lease lasts for `expire` at least, and at most a quarter
 /// longer.
@@ -31,12 +32,12 @@ const SLICES: usize = 5;
 
 impl Concurrency {
     /// `max` at once; a lease expires after `expire` nanoseconds, or up to a quarter later.
-    pub(crate) fn new(max: u32, expire: u64) -> Self {
+    pub fn new(max: u32, expire: u64) -> Self {
         Self { max, slice: expire.div_ceil(4).max(1) }
     }
 
     /// The leases that have not expired at `now`.
-    pub(crate) fn current(&self, leases: Leases, now: u64) -> Leases {
+    pub fn current(&self, leases: Leases, now: u64) -> Leases {
         let slice = now / self.slice;
         let ahead = leases.newest.saturating_sub(slice);
         if ahead >= SLICES as u64 {
@@ -55,7 +56,7 @@ impl Concurrency {
     }
 
     /// Takes a lease of `leases`, which are current, if there is one left.
-    pub(crate) fn take(&self, mut leases: Leases) -> Option<(Leases, Lease)> {
+    pub fn take(&self, mut leases: Leases) -> Option<(Leases, Lease)> {
         if leases.in_use() >= self.max {
             return None;
         }
@@ -65,7 +66,7 @@ impl Concurrency {
     }
 
     /// Gives a lease back. One that has expired is not missed.
-    pub(crate) fn give_back(&self, mut leases: Leases, lease: Lease) -> Leases {
+    pub fn give_back(&self, mut leases: Leases, lease: Lease) -> Leases {
         let place = match leases.newest.checked_sub(lease.0) {
             Some(age) => usize::try_from(age).ok().and_then(|age| leases.counts.get_mut(age)),
             // Taken before the clock went back: it has been among the others since.
@@ -80,15 +81,15 @@ impl Concurrency {
 
 impl Leases {
     /// The size of the serialised form.
-    pub(crate) const SIZE: usize = size_of::<u64>() + SLICES * size_of::<u32>();
+    pub const SIZE: usize = size_of::<u64>() + SLICES * size_of::<u32>();
 
     /// How many have been taken and not given back.
-    pub(crate) fn in_use(&self) -> u32 {
+    pub fn in_use(&self) -> u32 {
         self.counts.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Reads the serialised form.
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let (newest, counts) = bytes.split_first_chunk()?;
         let mut leases = Self { newest: u64::from_le_bytes(*newest), counts: [0; SLICES] };
         let words = counts.as_chunks().0;
@@ -96,10 +97,12 @@ impl Leases {
         Some(leases)
     }
 
-    /// Appends the serialised form.
-    pub(crate) fn write(&self, to: &mut Vec<u8>) {
-        to.extend(self.newest.to_le_bytes());
-        to.extend(self.counts.iter().flat_map(|count| count.to_le_bytes()));
+    /// Writes the serialised form over as many bytes.
+    pub fn write(&self, to: &mut [u8]) {
+        let Some((newest, counts)) = to.split_first_chunk_mut() else { return };
+        *newest = self.newest.to_le_bytes();
+        let words = counts.as_chunks_mut().0.iter_mut();
+        words.zip(self.counts).for_each(|(word, count)| *word = count.to_le_bytes());
     }
 }
 

@@ -21,7 +21,7 @@ fn rules() -> Rules {
 
 fn table(host: &FakeHost, max_keys: u64) -> Table {
     let keys = host.define_metric(MetricKind::Gauge, "keys").unwrap();
-    Table::new(b"t".to_vec(), max_keys, rules(), Some(keys), host)
+    Table::new([b't'; PREFIX], max_keys, rules(), Some(keys), host)
 }
 
 fn step(table: &Table, key: KeyDigest, host: &FakeHost, what: impl Fn(State) -> State) -> Option<()> {
@@ -56,7 +56,7 @@ fn the_gauge_shows_how_many_keys_there_are_and_a_new_table_finds_them() {
     decide(&second, 10, &host, 1);
     decide(&first, 0, &host, 1);
     assert_eq!(host.metric("keys"), 11);
-    Table::new(b"other".to_vec(), 64, rules(), second.keys, &*host);
+    Table::new([b'o'; PREFIX], 64, rules(), second.keys, &*host);
     assert_eq!(host.metric("keys"), 0, "a changed limit starts new");
 }
 
