@@ -45,20 +45,12 @@ impl Edits {
         self.edits.len()
     }
 
-    /// The edit at `index`.
     pub(crate) fn get(&self, index: usize) -> Option<Edit<'_>> {
         let (kind, name, value) = self.edits.get(index)?;
         Some(Edit { kind: *kind, name: self.text.get(name.clone())?, value: self.values.get(value.clone())? })
     }
 
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = Edit<'_>> + Clone {
-        (0..self.len()).filter_map(|index| self.get(index))
-    }
-
-    /// Where the last edit of `name` is that replaced or removed all values.
-    pub(crate) fn last_base(&self, name: &str) -> Option<usize> {
-        (0..self.len()).rev().find(|index| {
-            self.get(*index).is_some_and(|edit| edit.name == name && edit.kind != EditKind::Append)
-        })
+        (0..self.edits.len()).filter_map(move |index| self.get(index))
     }
 }

@@ -4,6 +4,10 @@ use tidegate_config::{HeaderName, HeaderValue};
 
 use crate::edits::{Edit, EditKind, Edits};
 
+mod walk;
+
+pub use walk::{Pairs, Values};
+
 /// A header map as the host serialises it (proxy-wasm ABI 0.2.1): the number of pairs, then each pair's two lengths
 /// (all 32-bit little-endian), then each pair's name and value with a NUL behind either.
 ///
@@ -58,9 +62,7 @@ impl HeaderBlock {
     /// All pairs in the order of the wire, pseudo-headers among them. Names are in lower case.
     #[must_use]
     pub fn iter(&self) -> Pairs<'_> {
-        let (lengths, rest) = self.0.split_at_checked(WORD + self.count() * 2 * WORD).unwrap_or_default();
-        let lengths = lengths.get(WORD..).unwrap_or_default().as_chunks::<WORD>().0.as_chunks::<2>().0;
-        Pairs { lengths, rest }
+        Pairs::new(&self.0, self.count())
     }
 
     fn count(&self) -> usize {
@@ -76,35 +78,6 @@ impl HeaderBlock {
             .0
             .iter()
             .try_fold(lengths_end, |size, word| size.checked_add(length(*word))?.checked_add(1))
-    }
-}
-
-/// The pairs of a [`HeaderBlock`]. A type of its own, and so is [`Values`]: a chain of adapters would be compiled into
-/// every place that looks at a header.
-#[derive(Debug, Clone)]
-pub struct Pairs<'b> {
-    lengths: &'b [[[u8; WORD]; 2]],
-    rest: &'b [u8],
-}
-
-impl<'b> Iterator for Pairs<'b> {
-    type Item = (&'b [u8], &'b [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let ([name, value], lengths) = self.lengths.split_first()?;
-        let (name, after) = self.rest.split_at_checked(length(*name))?;
-        let (value, after) = after.get(1..)?.split_at_checked(length(*value))?;
-        (self.lengths, self.rest) = (lengths, after.get(1..)?);
-        Some((name, value))
-    }
-}
-
-impl<'b> IntoIterator for &'b HeaderBlock {
-    type Item = (&'b [u8], &'b [u8]);
-    type IntoIter = Pairs<'b>;
-
-    fn into_iter(self) -> Pairs<'b> {
-        self.iter()
     }
 }
 
@@ -137,11 +110,8 @@ impl Headers {
 
     /// Every value of `name` (in lower case), in order.
     #[must_use]
-    pub fn values<'h, 'n>(&'h self, name: &'n str) -> Values<'h, 'n> {
-        // What counts is the last edit that replaced or removed all values, and what was appended since.
-        let base = self.edits.last_base(name);
-        let received = if base.is_none() { self.block.iter() } else { Pairs { lengths: &[], rest: &[] } };
-        Values { name, received, edits: &self.edits, next: base.unwrap_or(0) }
+    pub fn values<'s, 'n>(&'s self, name: &'n str) -> Values<'s, 'n> {
+        Values::new(&self.block, &self.edits, name)
     }
 
     /// The first value of `name`. Only for headers that can stand once (`:path`): of others a second value would
@@ -157,17 +127,23 @@ impl Headers {
         self.block.iter()
     }
 
-    /// All headers, pseudo-headers among them, as the next hop will see them.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let replaces =
-            |edit: &Edit<'_>, name: &[u8]| edit.kind != EditKind::Append && edit.name.as_bytes() == name;
-        let received =
-            self.block.iter().filter(move |(name, _)| !self.edits.iter().any(|edit| replaces(&edit, name)));
-        let edited = self.edits.iter().enumerate().filter(move |(index, edit)| {
-            let mut later = self.edits.iter().skip(index + 1);
-            edit.kind != EditKind::Remove && !later.any(|later| replaces(&later, edit.name.as_bytes()))
-        });
-        received.chain(edited.map(|(_, edit)| (edit.name.as_bytes(), edit.value)))
+    /// Visits all headers, pseudo-headers among them, as the next hop will see them.
+    pub fn each(&self, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        let replaced = |name: &[u8], from: usize| {
+            let mut edits = (from..self.edits.len()).filter_map(|index| self.edits.get(index));
+            edits.any(|edit| edit.kind != EditKind::Append && edit.name.as_bytes() == name)
+        };
+        for (name, value) in self.block.iter() {
+            if !replaced(name, 0) {
+                visit(name, value);
+            }
+        }
+        for index in 0..self.edits.len() {
+            let Some(edit) = self.edits.get(index) else { break };
+            if edit.kind != EditKind::Remove && !replaced(edit.name.as_bytes(), index + 1) {
+                visit(edit.name.as_bytes(), edit.value);
+            }
+        }
     }
 
     /// Puts `value` in the place of all values of `name`. Does nothing if it is the only value already.
@@ -229,35 +205,6 @@ impl Headers {
     pub fn take_pending(&mut self) -> impl Iterator<Item = Edit<'_>> {
         let told = std::mem::replace(&mut self.performed, self.edits.len());
         self.edits.iter().skip(told)
-    }
-}
-
-/// The values of one header.
-#[derive(Debug, Clone)]
-pub struct Values<'h, 'n> {
-    name: &'n str,
-    received: Pairs<'h>,
-    edits: &'h Edits,
-    /// The edit to look at when no received value is left.
-    next: usize,
-}
-
-impl<'h> Iterator for Values<'h, '_> {
-    type Item = &'h [u8];
-
-    fn next(&mut self) -> Option<&'h [u8]> {
-        for (name, value) in self.received.by_ref() {
-            if name == self.name.as_bytes() {
-                return Some(value);
-            }
-        }
-        while let Some(edit) = self.edits.get(self.next) {
-            self.next += 1;
-            if edit.name == self.name && edit.kind != EditKind::Remove {
-                return Some(edit.value);
-            }
-        }
-        None
     }
 }
 

@@ -72,11 +72,13 @@ impl ByteMap {
         self.keys.get(start..end).unwrap_or_default()
     }
 
+    #[inline(always)]
     fn tag(&self, number: u32) -> u32 {
         self.ends.get(number as usize).map_or(0, |(tag, _)| *tag)
     }
 
     /// The number of `key`, or the place where it would stand.
+    #[inline(always)]
     fn find(&self, tag: u32, key: &[u8]) -> Result<u32, usize> {
         let mask = self.slots.len().wrapping_sub(1);
         let mut place = hash(tag, key) as usize & mask;
@@ -111,6 +113,7 @@ fn to_u32(number: usize) -> u32 {
 }
 
 /// Eight bytes at a time.
+#[inline(always)]
 fn hash(tag: u32, key: &[u8]) -> u64 {
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
     let (words, rest) = key.as_chunks::<8>();

@@ -102,7 +102,7 @@ impl<'a> Facts<'a> {
     pub(crate) fn each_field(&self, kind: FieldKind, visit: &mut dyn FnMut(&[u8], &[u8])) {
         let request = self.exchange.request();
         match kind {
-            FieldKind::Header => request.iter().for_each(|(name, value)| visit(name, value)),
+            FieldKind::Header => request.each(visit),
             FieldKind::Cookie => {
                 cookie_pairs(request.values("cookie")).for_each(|(name, value)| visit(name, value));
             }

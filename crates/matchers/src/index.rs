@@ -108,21 +108,34 @@ impl RuleIndex {
         let mut runs = self.runs.take();
         runs.clear();
         self.look_up(0, facts, &mut runs);
-        // The run whose next number is the least comes first.
+        // Nearly always there is one.
+        if let [Reverse((first, at, end))] = runs.as_slice() {
+            let mut number = *first;
+            for next in *at..=*end {
+                let visited = self.rules.get(number as usize).map(|rule| visit(number as usize, rule));
+                if visited.is_some_and(|visited| visited.is_break()) {
+                    break;
+                }
+                number = self.filed.get(next as usize).copied().unwrap_or(u32::MAX);
+            }
+            self.runs.replace(runs);
+            return;
+        }
         let mut heap = BinaryHeap::from(runs);
         let mut before = None;
-        while let Some(mut least) = heap.peek_mut() {
-            let Reverse((number, at, end)) = *least;
-            match self.filed.get(at as usize) {
-                Some(next) if at < end => *least = Reverse((*next, at + 1, end)),
-                _ => drop(std::collections::binary_heap::PeekMut::pop(least)),
+        // The run whose next number is the least comes first.
+        while let Some(Reverse((number, at, end))) = heap.pop() {
+            if at < end
+                && let Some(next) = self.filed.get(at as usize)
+            {
+                heap.push(Reverse((*next, at + 1, end)));
             }
             // Several values of a request may lead to one rule.
             if before.replace(number) == Some(number) {
                 continue;
             }
-            let Some(conditions) = self.rules.get(number as usize) else { continue };
-            if visit(number as usize, conditions).is_break() {
+            let visited = self.rules.get(number as usize).map(|rule| visit(number as usize, rule));
+            if visited.is_some_and(|visited| visited.is_break()) {
                 break;
             }
         }

@@ -133,9 +133,21 @@ impl Decode for PathMatch {
 /// merged, dot segments resolved (section 5.2.4). An ordinary path is returned as it is, after one scan.
 #[must_use]
 pub fn normalise(path: &[u8]) -> Cow<'_, [u8]> {
-    let end = path.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(path.len());
+    // One pass over what nearly all paths are.
+    let mut end = 0;
+    let mut ordinary = true;
+    let mut before = 0;
+    while let Some(byte) = path.get(end).copied() {
+        match byte {
+            b'?' | b'#' => break,
+            b'%' => ordinary = false,
+            b'/' | b'.' if before == b'/' => ordinary = false,
+            _ => {}
+        }
+        before = byte;
+        end += 1;
+    }
     let path = path.get(..end).unwrap_or(path);
-    let ordinary = !path.contains(&b'%') && !path.windows(2).any(|pair| matches!(pair, b"//" | b"/."));
     if ordinary || !path.starts_with(b"/") {
         return Cow::Borrowed(path);
     }

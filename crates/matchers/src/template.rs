@@ -217,8 +217,12 @@ impl Template {
 }
 
 /// The bytes before the first slash, and what follows, with its slash.
+#[inline(always)]
 fn first_segment(path: &[u8]) -> (&[u8], &[u8]) {
-    let end = path.iter().position(|byte| *byte == b'/').unwrap_or(path.len());
+    let mut end = 0;
+    while path.get(end).is_some_and(|byte| *byte != b'/') {
+        end += 1;
+    }
     path.split_at_checked(end).unwrap_or((path, &[]))
 }
 

@@ -13,4 +13,4 @@ mod table;
 pub use concurrency::{Concurrency, Lease, Leases};
 pub use gcra::{MOST_DEBT, Rate, Unusable, Wait};
 pub use state::{Ask, Cost, MOST_QUOTAS, Refusal, Rules, State, Unit, Verdict};
-pub use table::{KeyDigest, PREFIX, Step, Table};
+pub use table::{KeyDigest, PREFIX, Table};

@@ -59,6 +59,16 @@ pub enum Verdict {
     Refused(State, Refusal),
 }
 
+impl Verdict {
+    /// The state afterwards.
+    #[must_use]
+    pub fn state(&self) -> State {
+        match self {
+            Self::Admitted(state, _) | Self::Refused(state, _) => *state,
+        }
+    }
+}
+
 /// Why a request may not pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Refusal {

@@ -6,7 +6,8 @@
 
 use tidegate_filter_api::{Cas, Host, HostError, MetricId, Timestamp};
 
-use crate::state::{Rules, State};
+use crate::concurrency::Lease;
+use crate::state::{Cost, Rules, State, Verdict};
 
 /// The states of one limit's keys.
 #[derive(Debug)]
@@ -20,15 +21,6 @@ pub struct Table {
     pub rules: Rules,
     /// How many keys the table holds.
     keys: Option<MetricId>,
-}
-
-/// What a step makes of a key's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step<T> {
-    /// It stays as it is.
-    Keep(T),
-    /// It is replaced.
-    Store(State, T),
 }
 
 /// A digest of a request's key: 128 bits, so that two keys share one state never in practice.
@@ -64,26 +56,76 @@ impl Table {
         table
     }
 
-    /// Lets `step` look at the state of `key` and change it, in one atomic step against all other workers. `None` if the
-    /// key has no state and there is no room for one; `step` is not asked then.
+    /// Decides on a request of `key`. `None` if the key has no state and there is no room for one.
+    ///
+    /// # Errors
+    /// Those of the host, and [`HostError::CasMismatch`] after too many lost races.
+    pub fn decide(
+        &self,
+        key: KeyDigest,
+        now: Timestamp,
+        cost: Cost,
+        host: &dyn Host,
+    ) -> Result<Option<Verdict>, HostError> {
+        self.update(key, now, host, |state| {
+            let verdict = self.rules.decide(state, now.0, cost);
+            (verdict.state(), verdict)
+        })
+    }
+
+    /// Takes what has been spent already; the state afterwards. `None` if there is no room for one.
+    ///
+    /// # Errors
+    /// As [`Table::decide`].
+    pub fn charge(
+        &self,
+        key: KeyDigest,
+        now: Timestamp,
+        requests: u64,
+        units: u64,
+        host: &dyn Host,
+    ) -> Result<Option<State>, HostError> {
+        self.update(key, now, host, |state| {
+            let after = self.rules.charge(state, now.0, requests, units);
+            (after, after)
+        })
+    }
+
+    /// Gives a lease back.
+    ///
+    /// # Errors
+    /// As [`Table::decide`].
+    pub fn give_back(
+        &self,
+        key: KeyDigest,
+        now: Timestamp,
+        lease: Lease,
+        host: &dyn Host,
+    ) -> Result<(), HostError> {
+        // Without room for a state there is none, and the lease has long expired.
+        self.update(key, now, host, |state| (self.rules.give_back(state, now.0, lease), ())).map(|_| ())
+    }
+
+    /// Lets `step` look at the state of `key` and make another of it, in one atomic step against all other workers. `None`
+    /// if the key has no state and there is no room for one; `step` is not asked then.
     ///
     /// `step` may be asked several times, each time with the newest state.
-    pub fn update<T>(
+    fn update<T>(
         &self,
         key: KeyDigest,
         now: Timestamp,
         host: &dyn Host,
-        mut step: impl FnMut(State) -> Step<T>,
+        mut step: impl FnMut(State) -> (State, T),
     ) -> Result<Option<T>, HostError> {
         let shared_key = self.shared_key(key);
         for _ in 0..MOST_ATTEMPTS {
             let (mut bucket, version) = self.read(&shared_key, host)?;
-            let Some((slot, state)) = self.slot(&bucket, key, now) else { return Ok(None) };
-            let (state, result) = match step(state) {
-                Step::Keep(result) => return Ok(Some(result)),
-                Step::Store(state, result) => (state, result),
-            };
-            let grown = self.put(&mut bucket, slot, key, &state);
+            let Some((slot, before)) = self.slot(&bucket, key, now) else { return Ok(None) };
+            let (after, result) = step(before);
+            if after == before {
+                return Ok(Some(result));
+            }
+            let grown = self.put(&mut bucket, slot, key, &after);
             match host.set_shared(&shared_key, &bucket, version) {
                 Ok(()) => {
                     if grown {

@@ -60,23 +60,16 @@ pub(crate) struct Reply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BadValue;
 
-const FORWARDING: [&str; 15] = [
-    "route",
-    "split",
-    "fallback",
-    "rewrite",
-    "remove_headers",
-    "rename_headers",
-    "set_headers",
-    "append_headers",
-    "remove_query",
-    "rename_query",
-    "set_query",
-    "append_query",
-    "remove_cookies",
-    "rename_cookies",
-    "set_cookies",
-];
+/// How the keys begin that make a request go on; what begins otherwise is no action or an answer.
+const FORWARDING: [&str; 8] =
+    ["route", "split", "fallback", "rewrite", "remove_", "rename_", "set_", "append_"];
+
+const HEADERS: Keys =
+    Keys { remove: "remove_headers", rename: "rename_headers", set: "set_headers", append: "append_headers" };
+const QUERY: Keys =
+    Keys { remove: "remove_query", rename: "rename_query", set: "set_query", append: "append_query" };
+const COOKIES: Keys =
+    Keys { remove: "remove_cookies", rename: "rename_cookies", set: "set_cookies", append: "append_cookies" };
 
 impl Actions {
     /// Decodes the keys of a rule that say what it does.
@@ -87,8 +80,9 @@ impl Actions {
         route_header: Option<&HeaderName>,
     ) -> Option<Self> {
         let keys = object.cursor().keys();
-        let forwards = keys.iter().find(|key| FORWARDING.contains(key) || **key == "append_cookies");
-        let forward = Forward::decode(object, rule, captures, route_header);
+        let forwards = keys.iter().find(|key| FORWARDING.iter().any(|start| key.starts_with(start)));
+        let mut forward = Box::<Forward>::default();
+        let fine = forward.fill(object, rule, captures, route_header);
         let answer = object.at_most_one_of(&["redirect", "reply"])?;
         match (answer, forwards) {
             (Some(answer), Some(key)) => object.cursor().expected_found(
@@ -99,7 +93,7 @@ impl Actions {
                 Reply::decode(answer.cursor, captures).map(Self::Reply)
             }
             (Some(answer), None) => Redirect::decode(answer.cursor, captures).map(Self::Redirect),
-            (None, Some(_)) => forward.map(|forward| Self::Forward(Box::new(forward))),
+            (None, Some(_)) => fine.then_some(Self::Forward(forward)),
             (None, None) => object.cursor().expected_found(
                 "an action: \"route\", \"split\", \"rewrite\", \"redirect\", \"reply\" or an edit such as \"set_headers\"",
                 "none",
@@ -109,56 +103,40 @@ impl Actions {
 }
 
 impl Forward {
-    fn decode(
+    /// Decodes the keys, in place. False after something wrong was reported.
+    fn fill(
+        &mut self,
         object: &mut Object<'_>,
         rule: &str,
         captures: &Captures,
         route_header: Option<&HeaderName>,
-    ) -> Option<Self> {
-        let choice = object.at_most_one_of(&["route", "split"]).and_then(|variant| match variant {
-            None => Some(None),
-            Some(variant) if variant.key == "route" => {
-                variant.cursor.decode().map(|route| Some(Choice::Route(route)))
-            }
-            Some(variant) => Split::decode(variant.cursor, rule).map(|split| Some(Choice::Split(split))),
-        });
-        let fallback = object.get("fallback").map_or(Some(None), |cursor| {
-            if matches!(choice, Some(None)) {
+    ) -> bool {
+        let chosen = object.at_most_one_of(&["route", "split"]);
+        let mut fine = chosen.is_some();
+        let chosen = chosen.flatten();
+        if let Some(variant) = &chosen {
+            self.choice = match variant.key {
+                "route" => variant.cursor.decode().map(Choice::Route),
+                _ => Split::decode(variant.cursor, rule).map(Choice::Split),
+            };
+            fine &= self.choice.is_some();
+        }
+        fine &= object.fill("fallback", &mut self.fallback, |cursor| {
+            if chosen.is_none() && fine {
                 return cursor.expected_found("a \"route\" or \"split\" beside it", "neither");
             }
             Fallback::decode(cursor).map(Some)
         });
-        let rewrite =
-            object.get("rewrite").map_or(Some(None), |cursor| Rewrite::decode(cursor, captures).map(Some));
-        let headers = Keys {
-            remove: "remove_headers",
-            rename: "rename_headers",
-            set: "set_headers",
-            append: "append_headers",
-        };
-        let headers = Edits::decode(object, &headers, captures, &|cursor, text| {
+        fine &=
+            object.fill("rewrite", &mut self.rewrite, |cursor| Rewrite::decode(cursor, captures).map(Some));
+        fine &= self.headers.fill(object, &HEADERS, captures, &|cursor, text| {
             edits::header_name(cursor, text, route_header).map(FieldName::Header)
         });
-        let query =
-            Keys { remove: "remove_query", rename: "rename_query", set: "set_query", append: "append_query" };
-        let query = Edits::decode(object, &query, captures, &edits::parameter_name);
-        let cookies = Keys {
-            remove: "remove_cookies",
-            rename: "rename_cookies",
-            set: "set_cookies",
-            append: "append_cookies",
-        };
-        let cookie_name =
-            |cursor: Cursor<'_>, text: &str| edits::cookie_name(cursor, text).map(FieldName::Other);
-        let cookies = Edits::decode(object, &cookies, captures, &cookie_name);
-        Some(Self {
-            choice: choice?,
-            fallback: fallback?,
-            rewrite: rewrite?,
-            headers: headers?,
-            query: query?,
-            cookies: cookies?,
-        })
+        fine &= self.query.fill(object, &QUERY, captures, &edits::parameter_name);
+        fine &= self.cookies.fill(object, &COOKIES, captures, &|cursor, text| {
+            edits::cookie_name(cursor, text).map(FieldName::Other)
+        });
+        fine
     }
 }
 

@@ -58,27 +58,35 @@ pub(crate) struct Planned<'e> {
 }
 
 impl Edits {
-    /// Decodes the four keys. `name` makes a name of a text, or reports what is wrong with it.
-    pub(crate) fn decode(
+    /// Decodes the four keys, in place. `name` makes a name of a text, or reports what is wrong with it. False after
+    /// something wrong was reported.
+    pub(crate) fn fill(
+        &mut self,
         object: &mut Object<'_>,
         keys: &Keys,
         captures: &Captures,
         name: &dyn Fn(Cursor<'_>, &str) -> Option<FieldName>,
-    ) -> Option<Self> {
-        let remove = object.get(keys.remove).map_or(Some(Vec::new()), |cursor| {
-            let texts: Vec<Option<FieldName>> = cursor
-                .elements()?
-                .map(|element| match element.as_str() {
+    ) -> bool {
+        let mut fine = object.fill(keys.remove, &mut self.remove, |cursor| {
+            let mut list = Vec::new();
+            let mut complete = true;
+            for element in cursor.elements()? {
+                let decoded = match element.as_str() {
                     Some(text) => name(element, text),
                     None => element.expected("a name"),
-                })
-                .collect();
-            texts.into_iter().collect()
+                };
+                complete &= decoded.is_some();
+                list.extend(decoded);
+            }
+            complete.then_some(list)
         });
-        let rename = entries(object, keys.rename, name, &|to| name(to, to.as_str().unwrap_or_default()));
-        let set = entries(object, keys.set, name, &|value| Value::decode(value, captures));
-        let append = entries(object, keys.append, name, &|value| Value::decode(value, captures));
-        Some(Self { remove: remove?, rename: rename?, set: set?, append: append? })
+        fine &= object.fill(keys.rename, &mut self.rename, |cursor| {
+            entries(cursor, name, &|to| name(to, to.as_str().unwrap_or_default()))
+        });
+        let value = |cursor: Cursor<'_>| Value::decode(cursor, captures);
+        fine &= object.fill(keys.set, &mut self.set, |cursor| entries(cursor, name, &value));
+        fine &= object.fill(keys.append, &mut self.append, |cursor| entries(cursor, name, &value));
+        fine
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -99,12 +107,10 @@ impl Edits {
 }
 
 fn entries<V>(
-    object: &mut Object<'_>,
-    key: &'static str,
+    cursor: Cursor<'_>,
     name: &dyn Fn(Cursor<'_>, &str) -> Option<FieldName>,
     value: &dyn Fn(Cursor<'_>) -> Option<V>,
 ) -> Option<Vec<(FieldName, V)>> {
-    let Some(cursor) = object.get(key) else { return Some(Vec::new()) };
     let mut list = Vec::new();
     let mut complete = true;
     for (text, element) in cursor.entries()? {
@@ -136,11 +142,13 @@ impl Planned<'_> {
             headers.remove(from);
             // Where there is nothing to rename, what a client sent under the new name goes all the same.
             headers.remove(to);
+            headers.remove_twins(to);
             for value in values {
                 headers.append(to, &header_value(value)?);
             }
         }
         for (name, value) in self.set {
+            headers.remove_twins(name.header()?);
             match value {
                 Some(value) => headers.set(name.header()?, &header_value(value)?),
                 None => headers.remove(name.header()?),

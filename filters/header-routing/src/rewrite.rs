@@ -64,7 +64,7 @@ impl Rewrite {
             if !bare.starts_with(b"/") || *normalise(bare) != *bare || path.contains(&b'#') {
                 return Err(BadValue);
             }
-            if !change.to().holds('?')
+            if !change.to().holds_query()
                 && let Some(query) = query_of(source.facts.exchange().path())
             {
                 path.push(b'?');

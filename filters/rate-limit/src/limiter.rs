@@ -4,7 +4,7 @@ use std::hash::Hasher;
 
 use siphasher::sip128::{Hasher128, SipHasher13};
 use tidegate_filter_api::{Exchange, Host, HostError, Timestamp};
-use tidegate_quota::{Ask, Cost, KeyDigest, Lease, PREFIX, Refusal, State, Step, Table, Unit, Verdict};
+use tidegate_quota::{Ask, Cost, KeyDigest, Lease, PREFIX, Refusal, State, Table, Unit, Verdict};
 
 use crate::config::{CostSource, Limit, Mode, Otherwise};
 use crate::metrics::{Event, Metrics};
@@ -89,16 +89,7 @@ impl Limiter {
         on_error: Otherwise,
         host: &dyn Host,
     ) -> Ruling {
-        let rules = &self.table.rules;
-        let decided = self.table.update(key, now, host, |state| match rules.decide(state, now.0, cost) {
-            verdict @ (Verdict::Admitted(after, _) | Verdict::Refused(after, _)) if after == state => {
-                Step::Keep(verdict)
-            }
-            verdict @ (Verdict::Admitted(after, _) | Verdict::Refused(after, _)) => {
-                Step::Store(after, verdict)
-            }
-        });
-        match decided {
+        match self.table.decide(key, now, cost, host) {
             Ok(Some(Verdict::Admitted(state, lease))) => Ruling::Pass(Some(Passed { state, lease })),
             Ok(Some(Verdict::Refused(state, refusal))) => {
                 self.refuse(self.exceeded(refusal), Some(state), host)
@@ -151,11 +142,7 @@ impl Limiter {
         now: Timestamp,
         host: &dyn Host,
     ) -> Option<State> {
-        let rules = &self.table.rules;
-        let charged = self.table.update(key, now, host, |state| {
-            let after = rules.charge(state, now.0, requests, units);
-            if after == state { Step::Keep(after) } else { Step::Store(after, after) }
-        });
+        let charged = self.table.charge(key, now, requests, units, host);
         match charged {
             Ok(Some(state)) => Some(state),
             Ok(None) => {
@@ -171,13 +158,7 @@ impl Limiter {
 
     /// Gives back the lease of a request that has ended.
     pub(crate) fn give_back(&self, key: KeyDigest, lease: Lease, host: &dyn Host) {
-        let now = host.now();
-        let rules = &self.table.rules;
-        let given_back = self.table.update(key, now, host, |state| {
-            let after = rules.give_back(state, now.0, lease);
-            if after == state { Step::Keep(()) } else { Step::Store(after, ()) }
-        });
-        if let Err(error) = given_back {
+        if let Err(error) = self.table.give_back(key, host.now(), lease, host) {
             // It will expire.
             self.report(error, host);
         }

@@ -5,6 +5,7 @@ mod chain;
 mod header_routing;
 mod rate_limit;
 mod reference;
+mod rules;
 mod telemetry;
 
 use serde_json::{Value, json};
@@ -23,6 +24,7 @@ pub fn all() -> Vec<Case> {
         auth::cases(),
         rate_limit::cases(),
         header_routing::cases(),
+        rules::cases(),
         telemetry::cases(),
         chain::cases(),
     ]

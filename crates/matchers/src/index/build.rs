@@ -27,125 +27,168 @@ struct Builder<'v, 'c> {
 
 /// The nodes, of which number 0 is the first to look in, and the numbers that their places point to.
 pub(super) fn build(rules: &[Conditions]) -> (Vec<Node>, Vec<u32>) {
-    let views: Vec<View<'_>> = rules.iter().map(View::of).collect();
-    let atoms: usize = views.iter().flat_map(View::clauses).map(|clause| clause.atoms.len()).sum();
-    let members: Vec<Member> = (0..).zip(rules).map(|(rule, _)| Member { rule, used: 0 }).collect();
-    let mut builder =
-        Builder { views: &views, nodes: Vec::new(), filed: Vec::new(), places: 1_024 + 16 * atoms };
-    builder.node(members, DEEPEST);
-    (builder.nodes, builder.filed)
-}
-
-impl<'c> View<'c> {
-    fn clauses(&self) -> impl Iterator<Item = &Clause<'c>> {
-        self.all.iter().chain(self.any.iter().flatten())
+    let mut views = Vec::new();
+    let mut members = Vec::new();
+    let mut places = 1_024;
+    for (rule, conditions) in (0..).zip(rules) {
+        let view = View::of(conditions);
+        for clause in &view.clauses {
+            places += 16 * clause.atoms.len();
+        }
+        views.push(view);
+        members.push(Member { rule, used: 0 });
     }
+    let mut builder = Builder { views: &views, nodes: Vec::new(), filed: Vec::new(), places };
+    builder.node(&members, DEEPEST);
+    (builder.nodes, builder.filed)
 }
 
 impl<'v, 'c> Builder<'v, 'c> {
     /// Makes a node of members, which are in order; its number.
-    fn node(&mut self, members: Vec<Member>, deeper: usize) -> u32 {
+    fn node(&mut self, members: &[Member], deeper: usize) -> u32 {
         let number = self.nodes.len();
         self.nodes.push(Node::default());
-        let mut counts = Counts::default();
-        for member in &members {
-            self.view(*member).into_iter().flat_map(View::clauses).for_each(|clause| counts.add(clause));
-        }
+        let counts = self.count(members);
         let mut node = Node::default();
         let mut known = ByteMap::default();
         // By place: the members filed there, in order.
         let mut filed: Vec<Vec<Member>> = Vec::new();
         let mut always = Vec::new();
         for member in members {
-            let Some((atoms, used)) = self.choose(member, &counts) else {
-                always.push(member.rule);
+            let Some(choice) = self.choose(*member, &counts) else {
+                always.push(*member);
                 continue;
             };
-            self.places = self.places.saturating_sub(atoms.len());
-            for atom in atoms {
-                let place = known.insert(&atom.key());
-                if place as usize == filed.len() {
-                    node.insert(&atom, place);
-                    filed.push(Vec::new());
-                }
-                if let Some(list) = filed.get_mut(place as usize) {
-                    // Two atoms of one clause may be the same.
-                    if list.last().is_none_or(|last: &Member| last.rule != member.rule) {
-                        list.push(Member { used: member.used | used, ..member });
+            let used = member.used | choice.used;
+            for clause in choice.clauses {
+                self.places = self.places.saturating_sub(clause.atoms.len());
+                for atom in &clause.atoms {
+                    let place = known.insert(&atom.key());
+                    if place as usize == filed.len() {
+                        node.insert(atom, place);
+                        filed.push(Vec::new());
+                    }
+                    if let Some(list) = filed.get_mut(place as usize)
+                        // Two atoms of one rule may be the same.
+                        && list.last().is_none_or(|last: &Member| last.rule != member.rule)
+                    {
+                        list.push(Member { rule: member.rule, used });
                     }
                 }
             }
         }
         node.finish();
-        node.always = self.file(always);
+        node.always = self.file(&always);
         for members in filed {
-            let place = self.place(members, deeper);
+            let place = self.place(&members, deeper);
             node.places.push(place);
         }
         if let Some(place) = self.nodes.get_mut(number) {
             *place = node;
         }
-        u32::try_from(number).unwrap_or(u32::MAX)
+        to_u32(number)
     }
 
-    fn place(&mut self, members: Vec<Member>, deeper: usize) -> Place {
-        let divisible = members.len() > FEW && deeper > 0 && self.places > 0 && self.would_divide(&members);
-        if divisible {
+    fn place(&mut self, members: &[Member], deeper: usize) -> Place {
+        if members.len() > FEW && deeper > 0 && self.places > 0 && self.would_divide(members) {
             return Place::Node(self.node(members, deeper - 1));
         }
-        let (start, end) = self.file(members.into_iter().map(|member| member.rule).collect());
+        let (start, end) = self.file(members);
         Place::Rules(start, end)
     }
 
     /// Whether another condition tells most of the members apart.
     fn would_divide(&self, members: &[Member]) -> bool {
+        let counts = self.count(members);
+        let mut divided = 0;
+        for member in members {
+            let Some(choice) = self.choose(*member, &counts) else { continue };
+            let mut most = 0;
+            for clause in choice.clauses {
+                for atom in &clause.atoms {
+                    most = most.max(counts.of(atom));
+                }
+            }
+            divided += usize::from(most * 2 <= members.len());
+        }
+        divided * 2 > members.len()
+    }
+
+    fn file(&mut self, members: &[Member]) -> (u32, u32) {
+        let start = to_u32(self.filed.len());
+        for member in members {
+            self.filed.push(member.rule);
+        }
+        (start, to_u32(self.filed.len()))
+    }
+
+    fn count(&self, members: &[Member]) -> Counts {
         let mut counts = Counts::default();
         for member in members {
-            self.view(*member).into_iter().flat_map(View::clauses).for_each(|clause| counts.add(clause));
+            let Some(view) = self.views.get(member.rule as usize) else { continue };
+            for clause in &view.clauses {
+                counts.add(clause);
+            }
         }
-        let divided = members.iter().filter(|member| {
-            self.choose(**member, &counts)
-                .is_some_and(|(atoms, _)| atoms.iter().all(|atom| counts.of(atom) * 2 <= members.len()))
-        });
-        divided.count() * 2 > members.len()
+        counts
     }
 
-    fn file(&mut self, rules: Vec<u32>) -> (u32, u32) {
-        let start = self.filed.len();
-        self.filed.extend(rules);
-        let number = |length| u32::try_from(length).unwrap_or(u32::MAX);
-        (number(start), number(self.filed.len()))
-    }
-
-    fn view(&self, member: Member) -> Option<&'v View<'c>> {
-        self.views.get(member.rule as usize)
-    }
-
-    /// The atoms of the member's most selective condition that has not been used, and the bit that says it is used now.
-    fn choose(&self, member: Member, counts: &Counts) -> Option<(Vec<Atom<'c>>, u64)> {
-        let view = self.view(member)?;
-        let free = |index: usize| index < 63 && member.used >> index & 1 == 0;
-        let one_of_all = view
-            .all
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| free(index + 1))
-            .filter_map(|(index, clause)| Some((counts.cost(clause)?, index + 1, vec![clause])))
-            .min_by_key(|(cost, ..)| *cost);
+    /// The member's most selective condition that has not been used.
+    fn choose(&self, member: Member, counts: &Counts) -> Option<Choice<'v, 'c>> {
+        let view = self.views.get(member.rule as usize)?;
+        let free = |bit: usize| bit < 64 && member.used >> bit & 1 == 0;
+        let mut best: Option<(usize, Choice<'v, 'c>)> = None;
+        for (index, clause) in view.clauses.iter().enumerate() {
+            if clause.way > 0 || !free(index + 1) {
+                continue;
+            }
+            if let Some(cost) = counts.cost(clause)
+                && best.as_ref().is_none_or(|(least, _)| cost < *least)
+            {
+                best = Some((cost, Choice { clauses: vec![clause], used: 1 << (index + 1) }));
+            }
+        }
         // The first bit stands for `any`, of which each alternative is filed by its own best condition.
-        let any = (free(0) && !view.any.is_empty()).then(|| {
-            let priced = |clause: &'v Clause<'c>| Some((counts.cost(clause)?, clause));
-            let best = |way: &'v Vec<Clause<'c>>| way.iter().filter_map(priced).min_by_key(|(cost, _)| *cost);
-            view.any.iter().map(best).collect::<Option<Vec<_>>>()
-        });
-        let any = any.flatten().map(|best| {
-            let cost = best.iter().map(|(cost, _)| *cost).max().unwrap_or(0) + best.len() / 8;
-            (cost, 0, best.into_iter().map(|(_, clause)| clause).collect())
-        });
-        let (_, index, clauses) = one_of_all.into_iter().chain(any).min_by_key(|(cost, ..)| *cost)?;
-        let atoms = clauses.into_iter().flat_map(|clause| clause.atoms.iter().cloned()).collect();
-        Some((atoms, 1 << index))
+        if free(0)
+            && view.ways > 0
+            && let Some((cost, clauses)) = best_of_each_way(view, counts)
+            && best.as_ref().is_none_or(|(least, _)| cost < *least)
+        {
+            best = Some((cost, Choice { clauses, used: 1 }));
+        }
+        best.map(|(_, choice)| choice)
     }
+}
+
+/// What a member is filed by, and the bit that says that it has been.
+struct Choice<'v, 'c> {
+    clauses: Vec<&'v Clause<'c>>,
+    used: u64,
+}
+
+/// The most selective condition of each alternative, and what the worst of them costs. `None` if one cannot be looked up.
+fn best_of_each_way<'v, 'c>(view: &'v View<'c>, counts: &Counts) -> Option<(usize, Vec<&'v Clause<'c>>)> {
+    let mut worst = 0;
+    let mut clauses = Vec::new();
+    for way in 1..=view.ways {
+        let mut best: Option<(usize, &'v Clause<'c>)> = None;
+        for clause in &view.clauses {
+            if clause.way == way
+                && let Some(cost) = counts.cost(clause)
+                && best.is_none_or(|(least, _)| cost < least)
+            {
+                best = Some((cost, clause));
+            }
+        }
+        let (cost, clause) = best?;
+        worst = worst.max(cost);
+        clauses.push(clause);
+    }
+    Some((worst + clauses.len() / 8, clauses))
+}
+
+fn to_u32(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// How often each atom stands in the rules.

@@ -56,69 +56,97 @@ pub(super) struct Atom<'c> {
 pub(super) struct Clause<'c> {
     pub(super) atoms: Vec<Atom<'c>>,
     pub(super) exact: bool,
-    /// Where it stands: `match.paths`, `match.headers[2]`.
+    /// 0: of `match`. Otherwise of the alternative of `any` with this number, counted from 1.
+    pub(super) way: usize,
+    /// Where it stands there: `paths`, or `headers` and 2.
     pub(super) place: (&'static str, Option<usize>),
 }
 
 /// A rule's positive conditions.
-#[derive(Debug, Clone)]
+///
+/// Here and in what works on it loops are written out: each chain of iterators would be code of its own, and none of it
+/// runs while there are requests.
+#[derive(Debug, Clone, Default)]
 pub(super) struct View<'c> {
-    /// All of them hold.
-    pub(super) all: Vec<Clause<'c>>,
-    /// All of one of them hold.
-    pub(super) any: Vec<Vec<Clause<'c>>>,
+    pub(super) clauses: Vec<Clause<'c>>,
+    /// How many alternatives `any` has.
+    pub(super) ways: usize,
     pub(super) not: Option<&'c Match>,
 }
 
 impl<'c> View<'c> {
     pub(super) fn of(conditions: &'c Conditions) -> Self {
-        Self {
-            all: clauses(&conditions.all),
-            any: conditions.any.iter().map(clauses).collect(),
-            not: conditions.not.as_ref(),
+        let mut view = Self { ways: conditions.any.len(), not: conditions.not.as_ref(), ..Self::default() };
+        view.add(&conditions.all, 0);
+        for (index, any) in conditions.any.iter().enumerate() {
+            view.add(any, index + 1);
         }
+        view
     }
-}
 
-fn clauses<'c>(conditions: &'c Match) -> Vec<Clause<'c>> {
-    let mut list = Vec::new();
-    let mut add = |atoms: Vec<Atom<'c>>, exact, place| {
+    fn add(&mut self, conditions: &'c Match, way: usize) {
+        let mut atoms = Vec::new();
+        for method in &conditions.methods {
+            atoms.push(exact(Slot::Method, method.as_bytes()));
+        }
+        self.push(&mut atoms, true, way, ("methods", None));
+        for one in &conditions.paths {
+            path(one, &mut atoms);
+        }
+        self.push(&mut atoms, true, way, ("paths", None));
+        for one in &conditions.hosts {
+            atoms.push(host(one));
+        }
+        self.push(&mut atoms, true, way, ("hosts", None));
+        for (kind, place, fields) in [
+            (FieldKind::Header, "headers", &conditions.headers),
+            (FieldKind::Query, "query", &conditions.query),
+            (FieldKind::Cookie, "cookies", &conditions.cookies),
+        ] {
+            for (index, one) in fields.iter().enumerate() {
+                let exact = field(kind, one, &mut atoms);
+                self.push(&mut atoms, exact, way, (place, Some(index)));
+            }
+        }
+        for cidr in &conditions.cidrs {
+            atoms.push(Atom { slot: Slot::Source, ask: Ask::Addresses(cidr) });
+        }
+        self.push(&mut atoms, true, way, ("source.cidrs", None));
+        for name in &conditions.principals {
+            text(Slot::Principal, name, &mut atoms);
+        }
+        self.push(&mut atoms, true, way, ("principals", None));
+        for (index, one) in conditions.claims.iter().enumerate() {
+            let exact = claim(one, &mut atoms);
+            self.push(&mut atoms, exact, way, ("claims", Some(index)));
+        }
+    }
+
+    fn push(
+        &mut self,
+        atoms: &mut Vec<Atom<'c>>,
+        exact: bool,
+        way: usize,
+        place: (&'static str, Option<usize>),
+    ) {
         if !atoms.is_empty() {
-            list.push(Clause { atoms, exact, place });
-        }
-    };
-    let methods = conditions.methods.iter().map(|method| exact(Slot::Method, method.as_bytes()));
-    add(methods.collect(), true, ("methods", None));
-    add(conditions.paths.iter().flat_map(path).collect(), true, ("paths", None));
-    add(conditions.hosts.iter().map(host).collect(), true, ("hosts", None));
-    for (kind, place, fields) in [
-        (FieldKind::Header, "headers", &conditions.headers),
-        (FieldKind::Query, "query", &conditions.query),
-        (FieldKind::Cookie, "cookies", &conditions.cookies),
-    ] {
-        for (index, one) in fields.iter().enumerate() {
-            let (atoms, exact) = field(kind, one);
-            add(atoms, exact, (place, Some(index)));
+            self.clauses.push(Clause { atoms: std::mem::take(atoms), exact, way, place });
         }
     }
-    let addresses = |cidr| Atom { slot: Slot::Source, ask: Ask::Addresses(cidr) };
-    add(conditions.cidrs.iter().map(addresses).collect(), true, ("source.cidrs", None));
-    let principals = conditions.principals.iter().flat_map(|name| text(Slot::Principal, name));
-    add(principals.collect(), true, ("principals", None));
-    for (index, one) in conditions.claims.iter().enumerate() {
-        let (atoms, exact) = claim(one);
-        add(atoms, exact, ("claims", Some(index)));
-    }
-    list
 }
 
 fn exact<'c>(slot: Slot<'c>, value: &'c [u8]) -> Atom<'c> {
     Atom { slot, ask: Ask::Exact(Cow::Borrowed(value)) }
 }
 
-fn text<'c>(slot: Slot<'c>, condition: &'c TextMatch) -> Vec<Atom<'c>> {
+fn text<'c>(slot: Slot<'c>, condition: &'c TextMatch, atoms: &mut Vec<Atom<'c>>) {
     let ask = match condition {
-        TextMatch::In(values) => return values.iter().map(|value| exact(slot, value)).collect(),
+        TextMatch::In(values) => {
+            for value in values {
+                atoms.push(exact(slot, value));
+            }
+            return;
+        }
         TextMatch::Exact(value) => Ask::Exact(Cow::Borrowed(value)),
         TextMatch::Prefix(part) => Ask::Prefix(part),
         TextMatch::Suffix(part) => Ask::Suffix(part),
@@ -126,15 +154,15 @@ fn text<'c>(slot: Slot<'c>, condition: &'c TextMatch) -> Vec<Atom<'c>> {
         TextMatch::Regex(regex) => Ask::Regex(regex),
         TextMatch::Range(least, most) => Ask::Range(*least, *most),
     };
-    vec![Atom { slot, ask }]
+    atoms.push(Atom { slot, ask });
 }
 
-fn path(condition: &crate::path::PathMatch) -> Vec<Atom<'_>> {
+fn path<'c>(condition: &'c crate::path::PathMatch, atoms: &mut Vec<Atom<'c>>) {
     let slot = if condition.raw { Slot::RawPath } else { Slot::Path };
     match &condition.condition {
-        PathCondition::Text(condition) => text(slot, condition),
-        PathCondition::Segments(path) => vec![Atom { slot, ask: Ask::Segments(path) }],
-        PathCondition::Template(template) => vec![Atom { slot, ask: Ask::Template(template) }],
+        PathCondition::Text(condition) => text(slot, condition, atoms),
+        PathCondition::Segments(path) => atoms.push(Atom { slot, ask: Ask::Segments(path) }),
+        PathCondition::Template(template) => atoms.push(Atom { slot, ask: Ask::Template(template) }),
     }
 }
 
@@ -145,31 +173,49 @@ fn host(condition: &HostMatch) -> Atom<'_> {
     }
 }
 
-fn field(kind: FieldKind, condition: &FieldMatch) -> (Vec<Atom<'_>>, bool) {
+/// Adds the atoms of a condition on a field; whether they are all that it asks.
+fn field<'c>(kind: FieldKind, condition: &'c FieldMatch, atoms: &mut Vec<Atom<'c>>) -> bool {
     let slot = Slot::Field(kind, &condition.name);
     match &condition.condition {
-        FieldCondition::Present(true) => (vec![Atom { slot, ask: Ask::Present }], true),
-        FieldCondition::Present(false) => (vec![Atom { slot, ask: Ask::Absent }], true),
-        FieldCondition::Any(condition) => (text(slot, condition), true),
-        FieldCondition::All(condition) => (text(slot, condition), false),
+        FieldCondition::Present(true) => atoms.push(Atom { slot, ask: Ask::Present }),
+        FieldCondition::Present(false) => atoms.push(Atom { slot, ask: Ask::Absent }),
+        FieldCondition::Any(condition) => text(slot, condition, atoms),
+        FieldCondition::All(condition) => {
+            text(slot, condition, atoms);
+            return false;
+        }
     }
+    true
 }
 
-fn claim(condition: &crate::claim::ClaimMatch) -> (Vec<Atom<'_>>, bool) {
+/// The same of a condition on a claim.
+fn claim<'c>(condition: &'c crate::claim::ClaimMatch, atoms: &mut Vec<Atom<'c>>) -> bool {
     let slot = Slot::Claim(&condition.name);
     let scalar = |scalar| Atom { slot, ask: Ask::Exact(scalar_key(scalar)) };
-    let present = || vec![Atom { slot, ask: Ask::Present }];
     match &condition.condition {
-        ClaimCondition::Present(false) => (vec![Atom { slot, ask: Ask::Absent }], true),
-        ClaimCondition::Present(true) => (present(), true),
+        ClaimCondition::Present(false) => atoms.push(Atom { slot, ask: Ask::Absent }),
+        ClaimCondition::Present(true) => atoms.push(Atom { slot, ask: Ask::Present }),
         // Stronger than what is asked: the claim must be a list.
-        ClaimCondition::Contains(member) => (vec![scalar(member)], false),
-        ClaimCondition::Values { test: ClaimTest::Range(..), .. } => (present(), false),
-        ClaimCondition::Values { test: ClaimTest::In(values), all } => {
-            (values.iter().map(scalar).collect(), !all)
+        ClaimCondition::Contains(member) => {
+            atoms.push(scalar(member));
+            return false;
         }
-        ClaimCondition::Values { test: ClaimTest::Text(condition), all } => (text(slot, condition), !all),
+        ClaimCondition::Values { test: ClaimTest::Range(..), .. } => {
+            atoms.push(Atom { slot, ask: Ask::Present });
+            return false;
+        }
+        ClaimCondition::Values { test: ClaimTest::In(values), all } => {
+            for value in values {
+                atoms.push(scalar(value));
+            }
+            return !all;
+        }
+        ClaimCondition::Values { test: ClaimTest::Text(condition), all } => {
+            text(slot, condition, atoms);
+            return !all;
+        }
     }
+    true
 }
 
 /// A claim's value as bytes. A text that looks like a number's is found as well: what is found is verified.
@@ -182,7 +228,9 @@ pub(super) fn scalar_key(scalar: &Scalar) -> Cow<'_, [u8]> {
 }
 
 pub(super) fn integer_key(number: i64) -> Vec<u8> {
-    [b"\0i".as_slice(), &number.to_le_bytes()].concat()
+    let mut key = b"\0i".to_vec();
+    key.extend_from_slice(&number.to_le_bytes());
+    key
 }
 
 pub(super) fn bool_key(truth: bool) -> &'static [u8] {

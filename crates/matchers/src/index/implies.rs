@@ -4,18 +4,39 @@ use super::clause::{Ask, Atom, Clause, View};
 
 /// Whether every request that `narrow` applies to satisfies `wide` too. False where that cannot be told.
 pub(super) fn implies(narrow: &View<'_>, wide: &View<'_>) -> bool {
-    let covered = |clause: &Clause<'_>| {
-        let by = |one: &Clause<'_>| clause_implies(one, clause);
-        let by_each_way = !narrow.any.is_empty() && narrow.any.iter().all(|way| way.iter().any(by));
-        clause.exact && (narrow.all.iter().any(by) || by_each_way)
-    };
-    let any = wide.any.is_empty() || wide.any.iter().any(|way| way.iter().all(covered));
-    any && wide.all.iter().all(covered) && (wide.not.is_none() || wide.not == narrow.not)
+    if wide.not.is_some() && wide.not != narrow.not {
+        return false;
+    }
+    // What of `wide` is covered: `match`, and each alternative of `any`.
+    let mut covered = vec![true; wide.ways + 1];
+    for clause in &wide.clauses {
+        if let Some(covered) = covered.get_mut(clause.way) {
+            *covered = *covered && clause.exact && is_covered(clause, narrow);
+        }
+    }
+    let one_way = wide.ways == 0 || covered.iter().skip(1).any(|covered| *covered);
+    one_way && covered.first() == Some(&true)
+}
+
+/// Whether `narrow` asks for no less than `clause`: in its `match`, or in each alternative of its `any`.
+fn is_covered(clause: &Clause<'_>, narrow: &View<'_>) -> bool {
+    let mut by = vec![false; narrow.ways + 1];
+    for one in &narrow.clauses {
+        if let Some(by) = by.get_mut(one.way) {
+            *by = *by || clause_implies(one, clause);
+        }
+    }
+    by.first() == Some(&true) || (narrow.ways > 0 && by.iter().skip(1).all(|by| *by))
 }
 
 /// Whether each way to satisfy `narrow` is one to satisfy `wide`.
 fn clause_implies(narrow: &Clause<'_>, wide: &Clause<'_>) -> bool {
-    narrow.atoms.iter().all(|atom| wide.atoms.iter().any(|other| atom_implies(atom, other)))
+    for atom in &narrow.atoms {
+        if !wide.atoms.iter().any(|other| atom_implies(atom, other)) {
+            return false;
+        }
+    }
+    true
 }
 
 fn atom_implies(narrow: &Atom<'_>, wide: &Atom<'_>) -> bool {

@@ -13,9 +13,12 @@ use crate::facts::FieldKind;
 /// it comes from. Where no such value is easily found (some regular expressions) it may not.
 pub(super) fn sample(view: &View<'_>) -> (Exchange, Option<IpAddr>) {
     let mut sample = Sample::default();
-    let clauses = view.all.iter().chain(view.any.first().into_iter().flatten());
-    for atom in clauses.filter_map(|clause| clause.atoms.first()) {
-        sample.add(atom);
+    for clause in &view.clauses {
+        if clause.way <= 1
+            && let Some(atom) = clause.atoms.first()
+        {
+            sample.add(atom);
+        }
     }
     sample.exchange()
 }

@@ -3,7 +3,7 @@
 use tidegate_filter_api::Host;
 
 use super::RuleIndex;
-use super::clause::{Clause, View};
+use super::clause::View;
 use super::implies::implies;
 use super::sample::sample;
 use crate::facts::Facts;
@@ -71,27 +71,32 @@ impl RuleIndex {
 /// The rule once for each way to satisfy each of its conditions that has several, and the place of that way.
 fn ways<'c>(view: &View<'c>) -> Vec<(String, View<'c>)> {
     let mut ways = Vec::new();
-    for (index, clause) in view.all.iter().enumerate().filter(|(_, clause)| clause.atoms.len() > 1) {
+    for (index, clause) in view.clauses.iter().enumerate() {
+        if clause.way > 0 || clause.atoms.len() < 2 {
+            continue;
+        }
         for (number, atom) in clause.atoms.iter().enumerate() {
             let mut narrowed = view.clone();
-            if let Some(place) = narrowed.all.get_mut(index) {
-                *place = Clause { atoms: vec![atom.clone()], ..clause.clone() };
+            if let Some(place) = narrowed.clauses.get_mut(index) {
+                place.atoms = vec![atom.clone()];
             }
-            ways.push((format!("match.{}[{number}]", clause.place()), narrowed));
+            let place = match clause.place {
+                (list, Some(index)) => format!("match.{list}[{index}].in[{number}]"),
+                (list, None) => format!("match.{list}[{number}]"),
+            };
+            ways.push((place, narrowed));
         }
     }
-    for (number, way) in view.any.iter().enumerate().filter(|_| view.any.len() > 1) {
-        ways.push((format!("any[{number}]"), View { any: vec![way.clone()], ..view.clone() }));
+    if view.ways > 1 {
+        for way in 1..=view.ways {
+            let mut narrowed = view.clone();
+            narrowed.clauses.retain(|clause| clause.way == 0 || clause.way == way);
+            for clause in &mut narrowed.clauses {
+                clause.way = clause.way.min(1);
+            }
+            narrowed.ways = 1;
+            ways.push((format!("any[{}]", way - 1), narrowed));
+        }
     }
     ways
-}
-
-impl Clause<'_> {
-    /// The place of its list of ways.
-    fn place(&self) -> String {
-        match self.place {
-            (list, Some(index)) => format!("{list}[{index}].in"),
-            (list, None) => list.to_owned(),
-        }
-    }
 }

@@ -99,6 +99,7 @@ impl Trie {
         new
     }
 
+    #[inline(always)]
     fn target(&self, at: u32, segment: &[u8]) -> Option<u32> {
         let number = self.literals.get_tagged(at, segment)?;
         self.targets.get(number as usize).copied()

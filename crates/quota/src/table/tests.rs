@@ -24,24 +24,12 @@ fn table(host: &FakeHost, max_keys: u64) -> Table {
     Table::new([b't'; PREFIX], max_keys, rules(), Some(keys), host)
 }
 
-fn step(table: &Table, key: KeyDigest, host: &FakeHost, what: impl Fn(State) -> State) -> Option<()> {
-    let step = |state| {
-        let after = what(state);
-        if after == state { Step::Keep(()) } else { Step::Store(after, ()) }
-    };
-    table.update(key, host.now(), host, step).unwrap()
-}
-
-fn ask(rules: &Rules, state: State, now: u64, units: u64) -> Verdict {
-    rules.decide(state, now, Cost { requests: Ask::Take(1), units: Ask::Take(units) })
+fn cost(units: u64) -> Cost {
+    Cost { requests: Ask::Take(1), units: Ask::Take(units) }
 }
 
 fn decide(table: &Table, key: KeyDigest, host: &FakeHost, units: u64) -> Option<Verdict> {
-    let now = host.now();
-    let step = |state| match ask(&table.rules, state, now.0, units) {
-        verdict @ (Verdict::Admitted(after, _) | Verdict::Refused(after, _)) => Step::Store(after, verdict),
-    };
-    table.update(key, now, host, step).unwrap()
+    table.decide(key, host.now(), cost(units), host).unwrap()
 }
 
 #[test]
@@ -83,8 +71,9 @@ fn another_plugins_bytes_are_no_table() {
     torn.resize(MAGIC.len() + entry - 1, 0xff);
     for garbage in [b"".as_slice(), b"tgr", b"tgr1", MAGIC, &too_many, &torn] {
         host.overwrite_shared(garbage);
-        let state = |state| Step::Keep(state);
-        assert_eq!(table.update(7, host.now(), &*host, state), Ok(Some(State::default())));
+        assert!(matches!(decide(&table, 7, &host, 1), Some(Verdict::Admitted(..))), "as if it were new");
+        let left = decide(&table, 7, &host, 19).map(said);
+        assert!(matches!(left, Some(Ok(_))), "of 20 units 19 are left");
     }
 }
 
@@ -129,7 +118,8 @@ proptest! {
             match act {
                 Act::Pass(nanos) => host.advance(std::time::Duration::from_nanos(nanos)),
                 Act::Decide(key, units) => {
-                    let expected = ask(&table.rules, map.get(&key).copied().unwrap_or_default(), now, units);
+                    let state = map.get(&key).copied().unwrap_or_default();
+                    let expected = table.rules.decide(state, now, cost(units));
                     match decide(&table, key, &host, units) {
                         Some(verdict @ (Verdict::Admitted(state, _) | Verdict::Refused(state, _))) => {
                             prop_assert_eq!(said(verdict), said(expected));
@@ -145,20 +135,16 @@ proptest! {
                     }
                 }
                 Act::Charge(key, units) => {
-                    let charge = |state| table.rules.charge(state, now, 0, units);
-                    if step(&table, key, &host, charge).is_some() {
+                    if table.charge(key, host.now(), 0, units, &*host).unwrap().is_some() {
                         let state = map.entry(key).or_default();
-                        *state = charge(*state);
+                        *state = table.rules.charge(*state, now, 0, units);
                     }
                 }
                 Act::GiveBack(which) if !leases.is_empty() => {
                     let (key, lease) = leases.swap_remove(which.index(leases.len()));
-                    let give_back = |state| table.rules.give_back(state, now, lease);
-                    // A full table has no entry of a key whose lease has expired.
-                    if step(&table, key, &host, give_back).is_some() {
-                        let state = map.entry(key).or_default();
-                        *state = give_back(*state);
-                    }
+                    table.give_back(key, host.now(), lease, &*host).unwrap();
+                    let state = map.entry(key).or_default();
+                    *state = table.rules.give_back(*state, now, lease);
                 }
                 Act::GiveBack(_) => {}
             }

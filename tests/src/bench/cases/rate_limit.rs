@@ -38,6 +38,11 @@ pub(super) fn cases() -> Vec<Case> {
         deep("rate-limit/one-key", "one user sends everything", 1, || {
             limits(&[limit("per-user", "/api", &[unreached("1s")])])
         }),
+        deep("rate-limit/headers", "a quota for each of 2,000 users, and clients are told", USERS, || {
+            let mut configuration = configuration();
+            configuration["reply"] = json!({"headers": "draft_11"});
+            configuration
+        }),
         deep("rate-limit/million-keys", "a quota for each of 1,000,000 users", 1_000_000, configuration),
         deep("rate-limit/four-quotas", "four quotas at a time", USERS, || {
             limits(&[limit("per-user", "/api", &["1s", "1m", "1h", "1d"].map(unreached))])
