@@ -161,11 +161,11 @@ pub(super) fn every_ending() -> Result<(), Failed> {
         expected.push(seen);
     }
     let rude: [(&[u8], [&str; 6]); 4] = [
-        (b"GET /cut HTTP/1.1\r\nhost: a\r\n\r\n", ["UC", "unknown", "GET", "HTTP/1.1", "cut", "200"]),
+        (b"GET /cut HTTP/1.1\r\nhost: a\r\n\r\n", ["UPE", "unknown", "GET", "HTTP/1.1", "cut", "200"]),
         (b"GET /echo HTTP/1.0\r\n\r\n", ["unknown", "unknown", "GET", "HTTP/1.0", "echo", "200"]),
         (b"no request at all\r\n\r\n", ["DPE", "unknown", "unknown", "HTTP/1.1", "unknown", "400"]),
         (
-            b"BREW /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc",
+            b"PROPFIND /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc",
             ["unknown", "unknown", "_OTHER", "HTTP/1.1", "echo", "200"],
         ),
     ];
@@ -174,7 +174,7 @@ pub(super) fn every_ending() -> Result<(), Failed> {
         expected.push(seen);
     }
     upgrade(&envoy)?;
-    expected.push(["unknown", "unknown", "GET", "HTTP/1.1", "upgrade", "101"]);
+    expected.push(["DC", "unknown", "GET", "HTTP/1.1", "upgrade", "101"]);
     // A client that goes away while it waits: not before the request is seen to be under way.
     let mut gone = Connection::open(envoy.address())?;
     gone.start(&request("/patient", &[], false))?;
