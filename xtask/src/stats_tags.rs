@@ -163,6 +163,27 @@ extraStatTags:
     }
 
     #[test]
+    fn the_bootstraps_have_what_is_told() {
+        for (name, buckets) in
+            [("telemetry", true), ("telemetry-otlp", true), ("all-filters", false), ("suite", false)]
+        {
+            let file = e2e::tools::repo_root().join(format!("envoy-config/{name}.yaml"));
+            let (text, told) = (fs::read_to_string(&file).unwrap(), tell(&found_in(&file).unwrap()).unwrap());
+            let wanted = |line: &&str| {
+                line.contains("tag_name")
+                    || (buckets && (line.contains("suffix") || line.contains("buckets:")))
+            };
+            let of_envoy = told.lines().take_while(|line| !line.starts_with("# Istio"));
+            let lines: Vec<&str> = of_envoy.filter(wanted).collect();
+            assert!(lines.len() >= 4, "{name}: {told}");
+            for line in lines {
+                assert!(text.contains(&format!("{line}\n")), "{name} has no {line}");
+            }
+            assert_eq!(text.matches("tag_name").count(), told.matches("tag_name").count(), "{name}");
+        }
+    }
+
+    #[test]
     fn what_istio_would_confuse_is_said() {
         let told = told("preset: otel_http\nmetrics: [{name: a, type: counter, labels: {method: method}}]\n");
         assert!(told.contains("it would take http_request_method for method"), "{told}");

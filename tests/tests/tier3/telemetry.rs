@@ -26,7 +26,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         needing(PROMETHEUS, "telemetry::prometheus_finds_labels_and_buckets", labels),
         needing(PROMETHEUS, "telemetry::every_query_of_the_dashboard_has_an_answer", dashboard),
         needing(&["promtool"], "telemetry::the_alerts_fire_when_they_should", alerts),
-        needing(&["otelcol"], "telemetry::logs_spans_and_metrics_reach_a_collector", everything_arrives),
+        needing(&["otelcol"], "telemetry::logs_spans_and_metrics_reach_a_collector", || {
+            everything_arrives("telemetry", |configuration| configuration)
+        }),
+        needing(&["otelcol"], "telemetry::logs_spans_and_metrics_reach_a_collector_from_the_suite", || {
+            everything_arrives("suite", |configuration| json!({"telemetry": configuration}))
+        }),
         needing(&["otelcol"], "telemetry::a_collector_dies_and_comes_back", dies_and_comes_back),
         Trial::test("telemetry::a_million_requests_in_flat_memory", soak),
     ]
@@ -185,7 +190,7 @@ fn alerts() -> Result<(), Failed> {
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 /// One request of each kind, with all three signals on their way to one collector.
-fn everything_arrives() -> Result<(), Failed> {
+fn everything_arrives(filter: &str, within: fn(Value) -> Value) -> Result<(), Failed> {
     let collector = Collector::start()?;
     let configuration = json!({
         "metrics_to": {"otlp": {"cluster": "collector"}, "every": "1s"},
@@ -197,7 +202,8 @@ fn everything_arrives() -> Result<(), Failed> {
         "resource": {"service.name": "shop-gateway"},
     });
     let upstreams = Upstreams::start()?;
-    let mut bootstrap = bootstrap::with_filters(&[("telemetry", &configuration)], &upstreams, Form::Struct)?;
+    let configuration = within(configuration);
+    let mut bootstrap = bootstrap::with_filters(&[(filter, &configuration)], &upstreams, Form::Struct)?;
     let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().ok_or("no clusters")?;
     clusters.push(cluster("collector", collector.address()));
     let envoy = Envoy::start(&bootstrap, 1)?;

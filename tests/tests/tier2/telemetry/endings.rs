@@ -226,9 +226,11 @@ fn upgrade(envoy: &Envoy) -> Result<(), Failed> {
     // It is one exchange, and not over before the connection is.
     until("the upgraded connection is under way", envoy, || Ok(metric(envoy, "under_way")? == 1))?;
     drop(stream);
-    until("its bytes are told", envoy, || {
+    until("it is over, and its bytes are told", envoy, || {
         let bytes = |name: &str| metric(envoy, &format!("route=.=upgrade;.;{name}"));
-        Ok((bytes("request_bytes_total")?, bytes("response_bytes_total")?) == (12, 12))
+        let seen =
+            (metric(envoy, "under_way")?, bytes("request_bytes_total")?, bytes("response_bytes_total")?);
+        Ok(seen == (0, 12, 12))
     })
 }
 
