@@ -194,7 +194,7 @@ impl Metrics {
                     labels.row(&key)
                 });
                 let place = row.and_then(|row| labels.place(row, member)).or_else(|| {
-                    self.new_series(labels, (set, member, position), &key, &mut state.series, view.host)
+                    self.new_series(labels, (set, member, position), &key, &mut state, view.host)
                 });
                 if let Some(place) = place {
                     record(&mut state, metric.kind, value, place);
@@ -210,7 +210,7 @@ impl Metrics {
         labels: &mut LabelSet,
         (set, member, position): (usize, usize, usize),
         key: &[u8],
-        series: &mut Vec<Series>,
+        state: &mut State,
         host: &dyn Host,
     ) -> Option<Place> {
         let metric = self.metrics.get(position)?;
@@ -229,10 +229,10 @@ impl Metrics {
         };
         let id = match self.export {
             Some(_) => None,
-            None => host.define_metric(metric.kind, &labels.series_name(&metric.name, key)).ok(),
+            None => state.define(metric.kind, &labels.series_name(&metric.name, key), host),
         };
-        let place = Place::try_from(series.len()).ok()?;
-        series.push(Series::new(position, set, key, id));
+        let place = Place::try_from(state.series.len()).ok()?;
+        state.series.push(Series::new(position, set, key, id));
         labels.note(key, member, place);
         Some(place)
     }
@@ -327,6 +327,14 @@ impl Metrics {
 }
 
 impl State {
+    /// A metric, unless it was defined already for what another worker left in it: Envoy would keep it twice.
+    fn define(&self, kind: MetricKind, name: &str, host: &dyn Host) -> Option<MetricId> {
+        match self.adopted.iter().find(|(known, _)| known == name) {
+            Some((_, id)) => *id,
+            None => host.define_metric(kind, name).ok(),
+        }
+    }
+
     fn record(&mut self, kind: MetricKind, value: u64, place: Place) {
         match kind {
             MetricKind::Counter => self.add(place, i64::try_from(value).unwrap_or(i64::MAX)),

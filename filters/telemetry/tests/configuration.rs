@@ -14,6 +14,25 @@ fn metric(metric: &str, expected: &[&str]) {
 }
 
 #[test]
+fn the_example_of_the_readme_is_accepted() {
+    let text = include_str!("../README.md");
+    let example = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let value: serde_json::Value = serde_saphyr::from_str(example).unwrap();
+    let _ = worker::<Telemetry>(&value.to_string());
+}
+
+#[test]
+fn the_readme_has_every_attribute() {
+    let text = include_str!("../README.md");
+    let error = refusal::<Telemetry>(r#"{"access_log": [{"to": "log", "fields": ["nonsense"]}]}"#);
+    let names: Vec<&str> = error.split('"').skip(1).step_by(2).filter(|name| *name != "nonsense").collect();
+    assert!(names.len() > 30, "{error}");
+    for name in names {
+        assert!(text.contains(&format!("`{name}`")), "{name} is not in the README");
+    }
+}
+
+#[test]
 fn everything_at_once_is_accepted() {
     let _ = worker::<Telemetry>(
         r#"{"metrics": [

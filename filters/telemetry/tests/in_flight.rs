@@ -123,6 +123,26 @@ fn a_new_configuration_of_the_same_plugin_takes_over() {
 }
 
 #[test]
+fn a_gauge_that_was_put_right_is_not_defined_again() {
+    let host: Rc<FakeHost> = FakeHost::new();
+    let (one, other) = (worker_on::<Telemetry>(&host, BY_METHOD), worker_on::<Telemetry>(&host, BY_METHOD));
+    let name = "method=.=GET;.;tenant=.=acme;.;in_flight";
+    let _stranded = one.send("GET", "/api", &[("x-tenant", b"acme")]);
+    tick(&one, 1);
+    trap(one);
+    tick(&other, 60);
+    assert_eq!(host.metric(name), 0);
+    let (_, exchange) = other.send("GET", "/api", &[("x-tenant", b"acme")]);
+    tick(&other, 1);
+    assert_eq!(host.metric(name), 1);
+    exchange.end(Some(200), Duration::ZERO);
+    tick(&other, 1);
+    assert_eq!(host.metric(name), 0);
+    let defined = host.metric_names().iter().filter(|defined| *defined == name).count();
+    assert_eq!(defined, 2, "once by each of the two workers");
+}
+
+#[test]
 fn shared_data_does_not_grow_with_workers_or_time() {
     let host = FakeHost::new();
     for _ in 0..50 {

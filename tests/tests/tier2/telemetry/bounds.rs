@@ -70,9 +70,9 @@ fn send(envoy: &Envoy, values: Range<u64>) -> std::io::Result<()> {
 }
 
 /// What `cargo xtask stats-tags` prints makes labels of names again, and no label of a part of another's name; what a
-/// client wrote into a value is a value.
+/// client wrote into a value is a value. The ready-made set has the names that are said.
 pub(super) fn labels_arrive() -> Result<(), Failed> {
-    let configuration = json!({"metrics": [{"name": "shop_requests_total", "type": "counter", "labels": {
+    let configuration = json!({"preset": "otel_http", "metrics": [{"name": "shop_requests_total", "type": "counter", "labels": {
         "code": "status", "grpc_code": "grpc_status", "tenant": {"header": "x-tenant"}, "x_code": {"header": "x-code"},
     }}]});
     let upstreams = Upstreams::start()?;
@@ -80,10 +80,17 @@ pub(super) fn labels_arrive() -> Result<(), Failed> {
     let forged =
         b"GET / HTTP/1.1\r\nhost: a\r\nx-tenant: a;.;code=.=503;.;b\r\nx-code: grpc_code=.=9;.;\r\n\r\n";
     Connection::open(envoy.address())?.exchange(forged)?;
-    // By whatever order: Envoy sorts labels by name.
-    let expected = "shop_requests_total{code=\"200\",grpc_code=\"unknown\",tenant=\"a_._code_._503_._b\",\
-                    x_code=\"grpc_code_._9_._\"} 1";
-    let mut seen = String::new();
+    let of_convention = r#"{http_request_method="GET",http_response_status_code="200",network_protocol_version="1.1",url_scheme="http"}"#;
+    let mut expected = vec![
+        r#"shop_requests_total{code="200",grpc_code="unknown",tenant="a_._code_._503_._b",x_code="grpc_code_._9_._"} 1"#
+            .to_owned(),
+        r#"http_server_active_requests{http_request_method="GET",url_scheme="http"} 0"#.to_owned(),
+    ];
+    for histogram in ["request_duration_milliseconds", "request_body_size_bytes", "response_body_size_bytes"]
+    {
+        expected.push(format!("http_server_{histogram}_count{of_convention} 1"));
+    }
+    let mut seen = Vec::new();
     let told = until("the labels arrive", &envoy, || {
         let scraped = envoy.admin_get("/stats/prometheus")?;
         seen = scraped
