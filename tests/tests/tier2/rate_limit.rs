@@ -164,30 +164,48 @@ fn exports(expire: &str) -> Value {
     json!([{"name": "exports", "key": [{"header": "x-tenant"}], "concurrency": {"max": EXPORTS, "expire": expire}}])
 }
 
-const SLOW: &[(&str, &str)] = &[("x-tenant", "acme"), ("x-echo-delay-ms", "1500")];
+/// So many requests that stay under way until their streams are dropped.
+fn hold(address: SocketAddr, requests: usize) -> Result<Vec<TcpStream>, Failed> {
+    let head = b"GET / HTTP/1.1\r\nhost: a\r\nx-tenant: acme\r\nx-echo-delay-ms: 60000\r\n\r\n";
+    let streams: std::io::Result<_> = (0..requests)
+        .map(|_| {
+            let mut stream = TcpStream::connect(address)?;
+            stream.write_all(head)?;
+            Ok(stream)
+        })
+        .collect();
+    Ok(streams?)
+}
 
-/// So many requests of one key at once: how many were admitted.
-fn at_once(address: SocketAddr, requests: usize) -> Result<usize, Failed> {
-    let statuses = thread::scope(|scope| -> Result<Vec<u16>, Failed> {
-        let clients: Vec<_> =
-            (0..requests).map(|_| scope.spawn(|| Ok(send(address, SLOW)?.status))).collect();
-        clients.into_iter().map(|client| client.join().map_err(|_| "a client panicked")?).collect()
-    })?;
-    if let Some(other) = statuses.iter().find(|status| !matches!(status, 200 | 429)) {
-        return Err(format!("status {other}").into());
-    }
-    Ok(statuses.iter().filter(|status| **status == 200).count())
+/// Waits until every one of the held requests was decided, so that none of them meets a probe.
+fn until_decided(envoy: &Envoy, allowed: u64, denied: u64) -> Result<(), Failed> {
+    until("all are decided", || {
+        let seen = (metric(envoy, "exports.allowed")?, metric(envoy, "exports.denied")?);
+        match seen.0 + seen.1 < allowed + denied {
+            true => Ok(false),
+            false if seen == (allowed, denied) => Ok(true),
+            false => {
+                Err(format!("{seen:?} allowed and denied, not {:?}\n{}", (allowed, denied), envoy.log())
+                    .into())
+            }
+        }
+    })
+}
+
+fn refused(envoy: &Envoy) -> Result<bool, Failed> {
+    Ok(send(envoy.address(), &[("x-tenant", "acme")])?.status == 429)
 }
 
 fn under_way() -> Result<(), Failed> {
+    const REQUESTS: usize = 12;
     let upstreams = Upstreams::start()?;
     let envoy = envoy(&exports("5m"), 4, Some(&upstreams))?;
-    for _ in 0..2 {
-        let admitted = at_once(envoy.address(), 12)?;
-        if admitted != EXPORTS {
-            return Err(format!("{admitted} admitted at once, not {EXPORTS}\n{}", envoy.log()).into());
-        }
-        // An end is told a moment after the client has seen it.
+    let (allowed, denied) = (EXPORTS as u64, (REQUESTS - EXPORTS) as u64);
+    for round in 1..=2 {
+        let waiting = hold(envoy.address(), REQUESTS)?;
+        until_decided(&envoy, round * allowed, round * denied)?;
+        drop(waiting);
+        // An end is told a moment after the client has gone.
         until("all have ended", || Ok(envoy.stat_named("http.ingress.downstream_rq_active")? == 0))?;
     }
     let errors = metric(&envoy, "exports.errors")?;
@@ -197,35 +215,23 @@ fn under_way() -> Result<(), Failed> {
 fn going_away() -> Result<(), Failed> {
     let upstreams = Upstreams::start()?;
     let envoy = envoy(&exports("5m"), 2, Some(&upstreams))?;
-    let head = b"GET / HTTP/1.1\r\nhost: a\r\nx-tenant: acme\r\nx-echo-delay-ms: 60000\r\n\r\n";
-    let mut waiting: Vec<TcpStream> = Vec::new();
-    for _ in 0..EXPORTS {
-        let mut stream = TcpStream::connect(envoy.address())?;
-        stream.write_all(head)?;
-        waiting.push(stream);
+    let waiting = hold(envoy.address(), EXPORTS)?;
+    until_decided(&envoy, EXPORTS as u64, 0)?;
+    if !refused(&envoy)? {
+        return Err("there is room beside all that are under way".into());
     }
-    let refused = || Ok(send(envoy.address(), &[("x-tenant", "acme")])?.status == 429);
-    until("all places are taken", refused)?;
     drop(waiting);
-    until("there is room again", || Ok(!refused()?))
+    until("there is room again", || Ok(!refused(&envoy)?))
 }
 
 /// Nothing ends here: an expiry alone makes room, and not before its time.
 fn leases_expire() -> Result<(), Failed> {
     let upstreams = Upstreams::start()?;
     let envoy = envoy(&exports("2s"), 2, Some(&upstreams))?;
-    let head = b"GET / HTTP/1.1\r\nhost: a\r\nx-tenant: acme\r\nx-echo-delay-ms: 60000\r\n\r\n";
     let began = Instant::now();
-    let waiting: Vec<TcpStream> = (0..EXPORTS)
-        .map(|_| {
-            let mut stream = TcpStream::connect(envoy.address())?;
-            stream.write_all(head)?;
-            Ok(stream)
-        })
-        .collect::<std::io::Result<_>>()?;
-    let refused = || Ok(send(envoy.address(), &[("x-tenant", "acme")])?.status == 429);
-    until("all places are taken", refused)?;
-    until("there is room again", || Ok(!refused()?))?;
+    let waiting = hold(envoy.address(), EXPORTS)?;
+    until_decided(&envoy, EXPORTS as u64, 0)?;
+    until("there is room again", || Ok(!refused(&envoy)?))?;
     if began.elapsed() < Duration::from_secs(2) {
         return Err(format!("room after {:?}", began.elapsed()).into());
     }
