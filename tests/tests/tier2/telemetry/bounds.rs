@@ -93,12 +93,9 @@ pub(super) fn labels_arrive() -> Result<(), Failed> {
     let mut seen = Vec::new();
     let told = until("the labels arrive", &envoy, || {
         let scraped = envoy.admin_get("/stats/prometheus")?;
-        seen = scraped
-            .lines()
-            .filter(|line| line.contains("shop_requests_total"))
-            .collect::<Vec<_>>()
-            .join("\n");
-        Ok(seen.contains(expected))
+        let ours = |line: &&str| line.starts_with("shop_") || line.starts_with("http_server_");
+        seen = scraped.lines().filter(ours).map(str::to_owned).collect();
+        Ok(expected.iter().all(|line| seen.contains(line)))
     });
-    told.map_err(|_| format!("expected {expected}\nseen {seen}").into())
+    told.map_err(|_| format!("expected {expected:#?}\nseen {seen:#?}").into())
 }
