@@ -8,12 +8,12 @@ use crate::bench::case::{Case, Expected, HttpFilter, Setup};
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
-        led(telemetry::checked(guarded(Case::new("chain", "the four modules in a row", load(), || {
+        led(guarded(telemetry::checked(Case::new("chain", "the four modules in a row", load(), || {
             ours(vec![telemetry::filter()])
         }))))
         .counted_by(MATCHED)
         .native("chain/native"),
-        led(telemetry::checked(guarded(Case::new("suite", "all four in one module", load(), || {
+        led(guarded(telemetry::checked(Case::new("suite", "all four in one module", load(), || {
             suite(telemetry::configuration())
         }))))
         .counted_by(MATCHED)
