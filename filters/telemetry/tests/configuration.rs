@@ -33,6 +33,22 @@ fn the_readme_has_every_attribute() {
 }
 
 #[test]
+fn the_readme_has_every_metric_of_the_filters_own() {
+    let text = include_str!("../README.md");
+    let to = r#"{"otlp": {"cluster": "collector"}}"#;
+    let worker = worker::<Telemetry>(&format!(
+        r#"{{"metrics_to": {to}, "preset": "otel_http", "access_log": [{{"to": {to}}}],
+            "trace": {{"otlp": {{"cluster": "collector"}}}}}}"#
+    ));
+    let names = worker.host().metric_names();
+    let own: Vec<&String> = names.iter().filter(|name| name.starts_with("tidegate.")).collect();
+    assert!(own.len() >= 8, "{own:?}");
+    for name in own.into_iter().filter(|name| !name.ends_with("host_errors")) {
+        assert!(text.contains(&format!("`{name}`")), "{name} is not in the README");
+    }
+}
+
+#[test]
 fn everything_at_once_is_accepted() {
     let _ = worker::<Telemetry>(
         r#"{"metrics": [

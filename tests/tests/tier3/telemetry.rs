@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,6 @@ use e2e::client::Connection;
 use e2e::companions::otelcol::Collector;
 use e2e::companions::prometheus::{Prometheus, Sample, promtool};
 use e2e::envoy::Envoy;
-use e2e::process::free_port;
 use e2e::tools::repo_root;
 use e2e::upstream::Upstreams;
 use libtest_mimic::{Failed, Trial};
@@ -49,9 +48,8 @@ fn envoy(file: &str, collector: Option<SocketAddr>, upstreams: &Upstreams) -> Re
     Ok(Envoy::start(&bootstrap, 2)?)
 }
 
-fn nobody() -> Result<SocketAddr, Failed> {
-    Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)))
-}
+/// Where nobody listens: this port is given to nobody.
+const NOBODY: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 1));
 
 /// A request of its own connection, so that all workers take part.
 fn send(envoy: &Envoy, request: &str) -> Result<u16, Failed> {
@@ -152,7 +150,7 @@ fn dashboard() -> Result<(), Failed> {
         return Err(format!("{} queries, {} variables", queries.len(), variables.len()).into());
     }
     let upstreams = Upstreams::start()?;
-    let envoy = envoy("telemetry-otlp.yaml", Some(nobody()?), &upstreams)?;
+    let envoy = envoy("telemetry-otlp.yaml", Some(NOBODY), &upstreams)?;
     let rules = repo_root().join("examples/grafana/alerts.yaml");
     let prometheus = Prometheus::start(envoy.admin(), &[&rules])?;
     for variable in variables {
@@ -339,7 +337,7 @@ fn soak() -> Result<(), Failed> {
     *bootstrap.pointer_mut(routes).ok_or("no routes")? =
         json!([{"match": {"prefix": "/"}, "direct_response": {"status": 200}}]);
     let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().ok_or("no clusters")?;
-    clusters.push(cluster("collector", nobody()?));
+    clusters.push(cluster("collector", NOBODY));
     let envoy = Envoy::start(&bootstrap, 2)?;
     let many = |from: u64, to: u64| -> Result<(), Failed> {
         thread::scope(|scope| {

@@ -6,12 +6,11 @@ use std::time::Duration;
 use e2e::bootstrap::cluster;
 use e2e::client::Connection;
 use e2e::envoy::Envoy;
-use e2e::process::free_port;
 use e2e::upstream::Upstreams;
 use libtest_mimic::Failed;
 use serde_json::json;
 
-use super::peers::{Collector, TAKEN};
+use super::peers::{Collector, NOBODY, TAKEN};
 use super::{bootstrap, direct, metric, until};
 
 const QUEUE: u64 = 40;
@@ -72,8 +71,7 @@ pub(super) fn patience() -> Result<(), Failed> {
 pub(super) fn slow_or_gone() -> Result<(), Failed> {
     let (collector, slow) = Collector::start(TAKEN)?;
     collector.answer(TAKEN, Duration::from_secs(2));
-    let gone = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-    for address in [slow, gone] {
+    for address in [slow, NOBODY] {
         let envoy = envoy(address, "300ms")?;
         send(&envoy, REQUESTS)?;
         until("what finds no room is dropped", &envoy, || Ok(counted(&envoy)? == (0, REQUESTS - QUEUE)))?;

@@ -7,13 +7,12 @@ use std::sync::{Arc, Mutex, mpsc};
 use e2e::bootstrap::cluster;
 use e2e::client::{Connection, http2};
 use e2e::envoy::Envoy;
-use e2e::process::free_port;
 use e2e::upstream::Upstreams;
 use libtest_mimic::Failed;
 use serde_json::{Value, json};
 use tidegate_testkit::scenario::Request;
 
-use super::peers::{read_request, server};
+use super::peers::{NOBODY, read_request, server};
 use super::{bootstrap, manager, metric, until};
 
 fn configuration() -> Value {
@@ -30,7 +29,6 @@ fn configuration() -> Value {
 
 /// Whom routes lead to, each under its name as a prefix.
 fn backends(upstreams: &Upstreams) -> Result<Vec<(&'static str, SocketAddr)>, Failed> {
-    let dead = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let silent = server(|mut stream| drop(stream.read_to_end(&mut Vec::new())))?;
     let after_request = |answer: &'static str| {
         server(move |stream| {
@@ -58,7 +56,7 @@ fn backends(upstreams: &Upstreams) -> Result<Vec<(&'static str, SocketAddr)>, Fa
     })?;
     Ok(vec![
         ("echo", upstreams.stable),
-        ("dead", dead),
+        ("dead", NOBODY),
         ("silent", silent),
         ("closing", closing),
         ("cut", cut),
