@@ -1,35 +1,49 @@
 //! The ways in which servers read an ambiguous path.
 
-use std::collections::BTreeSet;
-
 use crate::path::escape;
 
 /// Longer than an honest path is: each reading costs a pass over it.
 const LONGEST: usize = 1024;
 
-/// Every distinct path that some server may read `path` as, without query; `None` if it is too long to tell.
+/// Every distinct path that some server may read `path` as, without query, the shortest first; `None` if it is too long to tell.
 ///
 /// Only for paths that are ambiguous: it tries all habits of servers with all others. A habit that changes nothing makes no
 /// further text to try the next one on, so that a path with one oddity costs little.
 #[must_use]
-pub fn readings(path: &[u8]) -> Option<BTreeSet<Vec<u8>>> {
+pub fn readings(path: &[u8]) -> Option<Vec<Vec<u8>>> {
     let end = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
     let path = path.get(..end).filter(|path| path.len() <= LONGEST)?;
     let once = decoded(path);
-    let twice = decoded(&once);
-    let mut texts = BTreeSet::from([path.to_vec(), once, twice]);
+    let mut texts = Vec::new();
+    for text in [decoded(&once), once, path.to_vec()] {
+        insert(&mut texts, text);
+    }
     let habits: [fn(&[u8]) -> Vec<u8>; 3] = [without_overlong, cut, without_backslashes];
     for habit in habits {
-        let more: Vec<Vec<u8>> = texts.iter().map(|text| habit(text)).collect();
-        texts.extend(more);
+        for text in texts.clone() {
+            insert(&mut texts, habit(&text));
+        }
     }
     let bit = |number: u32, place: u32| number >> place & 1 == 1;
-    let habits = (0..8).map(|number| Segments {
-        drop_parameters: bit(number, 0),
-        merge_slashes: bit(number, 1),
-        resolve_dots: bit(number, 2),
-    });
-    Some(habits.flat_map(|habits| texts.iter().map(move |text| habits.read(text))).collect())
+    let mut readings = Vec::new();
+    for number in 0..8 {
+        let habits = Segments {
+            drop_parameters: bit(number, 0),
+            merge_slashes: bit(number, 1),
+            resolve_dots: bit(number, 2),
+        };
+        texts.iter().for_each(|text| insert(&mut readings, habits.read(text)));
+    }
+    Some(readings)
+}
+
+/// Puts a text where it belongs, if it is not there: shorter ones first. A set of the standard library does no more for so
+/// few, and is several times this function and all its callers in a module.
+fn insert(texts: &mut Vec<Vec<u8>>, text: Vec<u8>) {
+    let order = |other: &Vec<u8>| other.len().cmp(&text.len()).then_with(|| other.cmp(&text));
+    if let Err(place) = texts.binary_search_by(order) {
+        texts.insert(place, text);
+    }
 }
 
 /// Servers that cut at `#` and at NUL.
@@ -125,7 +139,7 @@ mod tests {
     use super::*;
 
     fn is_read_as(path: &[u8], reading: &str) -> bool {
-        readings(path).unwrap().contains(reading.as_bytes())
+        readings(path).unwrap().iter().any(|found| found == reading.as_bytes())
     }
 
     #[test]

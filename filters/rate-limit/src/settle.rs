@@ -69,8 +69,16 @@ impl RateLimit {
     pub(crate) fn end(&self, stream: &mut Stream, host: &dyn Host) {
         for subject in &mut stream.subjects {
             let Some(limiter) = self.limits.get(subject.limit) else { continue };
-            if let Some(usage) = subject.usage.take() {
-                let measured = limiter.limit.cost.of_number(usage.total());
+            let cost = &limiter.limit.cost;
+            let measured = match subject.usage.take() {
+                Some(usage) => Some(cost.of_number(usage.total())),
+                // No response came to tell: a client that leaves before it is there would otherwise pay nothing.
+                None if subject.due && cost.is_late() && limiter.limit.count_when.is_none() => {
+                    Some(cost.of_number(None))
+                }
+                None => None,
+            };
+            if let Some(measured) = measured {
                 if measured.faulty {
                     limiter.count(Event::Error, host);
                 }

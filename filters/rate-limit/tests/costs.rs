@@ -207,6 +207,23 @@ fn a_stream_that_is_cut_off_costs_what_was_seen_of_it() {
     assert_eq!(status(&worker), 429);
 }
 
+/// Whoever leaves before a response is there has had the work done all the same.
+#[test]
+fn a_request_without_a_response_costs_the_default_and_is_an_error() {
+    for cost in [r#""response_header": "x-used""#, r#""json_field": "used""#] {
+        let worker = limited(&format!(r#"{UNITS}, "cost": {{{cost}, "default": 5}}"#));
+        for expected in [200, 200, 429] {
+            let (status, exchange) = send(&worker, &[]);
+            assert_eq!(status, expected, "{cost}");
+            exchange.end(None, Duration::ZERO);
+        }
+        assert_eq!(errors(&worker), 2, "the refused one cost nothing");
+    }
+    let silent = limited(&format!(r#"{UNITS}, "cost": {{"response_header": "x-used"}}"#));
+    send(&silent, &[]).1.end(None, Duration::ZERO);
+    assert_eq!((errors(&silent), silent.host().shared_size().0), (1, 1), "by default that is nothing");
+}
+
 #[test]
 fn a_charge_that_cannot_be_stored_is_counted() {
     let host = FakeHost::new();

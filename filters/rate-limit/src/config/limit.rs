@@ -22,6 +22,8 @@ pub(crate) struct Limit {
     pub(crate) identity: String,
     pub(crate) name: Name,
     pub(crate) conditions: Conditions,
+    /// Whether its conditions or its key speak of the path.
+    pub(crate) names_paths: bool,
     pub(crate) key: Vec<KeyPart>,
     pub(crate) quotas: Vec<Quota>,
     pub(crate) concurrency: Option<Concurrency>,
@@ -66,6 +68,7 @@ impl Decode for Limit {
             identity: cursor.canonical(),
             name: name.unwrap_or_default(),
             conditions: Conditions::default(),
+            names_paths: false,
             key: Vec::new(),
             quotas: Vec::new(),
             concurrency: None,
@@ -79,6 +82,7 @@ impl Decode for Limit {
         fine &= conditions.is_some();
         limit.conditions = conditions.unwrap_or_default();
         fine &= object.fill("key", &mut limit.key, Cursor::decode);
+        limit.names_paths = limit.conditions.name_paths() || limit.key.iter().any(KeyPart::is_of_path);
         fine &= object.fill("quotas", &mut limit.quotas, quotas);
         fine &= object.fill("concurrency", &mut limit.concurrency, |cursor| concurrency(cursor).map(Some));
         let mut costs = false;
