@@ -51,6 +51,10 @@ fn limits_that_limit_nothing_or_nonsense_are_refused() {
             r#"limits[0]: expected a quota of "units" that "cost" is taken from, found none"#,
         ),
         (
+            r#""quotas": [{"units": 9, "per": "1s"}, {"units": 99, "per": "1h", "burst": 4}], "cost": {"fixed": 5}"#.to_owned(),
+            r#"limits[0]: expected a fixed cost that every burst has room for, found a cost of 5 and a burst of 4"#,
+        ),
+        (
             r#""concurrency": {"max": 1, "expire": "1m"}, "count_when": {"status": [401]}"#.to_owned(),
             r#"limits[0]: expected "quotas" for "count_when" to count in, found none"#,
         ),

@@ -5,7 +5,7 @@ use tidegate_matchers::{Conditions, Scope, StatusMatch};
 use tidegate_quota::{Concurrency, MOST_QUOTAS, Rules, Unit};
 
 use super::Otherwise;
-use super::{Cost, Quota, text};
+use super::{Cost, CostSource, Quota, text};
 use crate::key::KeyPart;
 
 /// Whether a limit refuses or only counts what it would refuse.
@@ -113,13 +113,21 @@ impl Limit {
     /// Whether what stands in it belongs together; says what does not.
     fn makes_sense(&self, cursor: &Cursor<'_>, costs: bool) -> bool {
         let global = self.descriptor.is_some();
-        let units = self.quotas.iter().any(|quota| quota.unit == Unit::Units);
+        let of_units = self.quotas.iter().filter(|quota| quota.unit == Unit::Units);
+        let least = of_units.map(|quota| quota.burst).min();
         let (expected, found) = if !global && !self.is_local() {
             (SOMETHING_TO_LIMIT, "none of them")
-        } else if costs && !global && !units {
+        } else if costs && !global && least.is_none() {
             ("a quota of \"units\" that \"cost\" is taken from", "none")
         } else if self.count_when.is_some() && self.quotas.is_empty() && !global {
             ("\"quotas\" for \"count_when\" to count in", "none")
+        } else if let (Some(least), CostSource::Fixed) = (least, &self.cost.source)
+            && self.cost.fixed() > least
+        {
+            let found = format_args!("a cost of {} and a burst of {least}", self.cost.fixed()).to_string();
+            return cursor
+                .expected_found::<()>("a fixed cost that every burst has room for", found)
+                .is_some();
         } else {
             return true;
         };
