@@ -26,9 +26,12 @@ impl RateLimit {
             headers.first(":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
         for subject in stream.subjects.iter_mut().filter(|subject| subject.due) {
             let Some(limiter) = self.limits.get(subject.limit) else { continue };
-            let counts =
-                |status: u16| limiter.limit.count_when.as_ref().is_none_or(|when| when.matches(status));
-            if !status.is_some_and(counts) {
+            // Headers that the host does not give hide what a request cost, which is then not nothing.
+            let counts = match &limiter.limit.count_when {
+                Some(when) => status.is_some_and(|status| when.matches(status)),
+                None => true,
+            };
+            if !counts {
                 subject.due = false;
                 continue;
             }

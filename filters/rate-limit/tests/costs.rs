@@ -224,6 +224,17 @@ fn a_request_without_a_response_costs_the_default_and_is_an_error() {
     assert_eq!((errors(&silent), silent.host().shared_size().0), (1, 1), "by default that is nothing");
 }
 
+/// As where the host does not give a response's headers.
+#[test]
+fn a_response_without_headers_costs_the_default_and_is_an_error() {
+    let worker = limited(&format!(r#"{UNITS}, "cost": {{"response_header": "x-used", "default": 10}}"#));
+    send(&worker, &[]).1.response(&[]);
+    assert_eq!((status(&worker), errors(&worker)), (429, 1));
+    let failures = limited(r#""quotas": [{"requests": 1, "per": "10s"}], "count_when": {"status": [401]}"#);
+    send(&failures, &[]).1.response(&[]);
+    assert_eq!(status(&failures), 200, "whether it failed nobody knows");
+}
+
 #[test]
 fn a_charge_that_cannot_be_stored_is_counted() {
     let host = FakeHost::new();
