@@ -114,6 +114,8 @@ impl Filter for RateLimit {
                 }
             }
         }
+        drop(view);
+        self.ask_for_plain_bodies(stream, exchange);
         self.ask_service(stream)
     }
 

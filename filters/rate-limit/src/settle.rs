@@ -1,5 +1,6 @@
 //! What is still to be done about a request when its response is there, and when it has ended.
 
+use tidegate_config::{HeaderName, HeaderValue};
 use tidegate_filter_api::{Exchange, Headers, Host};
 
 use crate::config::CostSource;
@@ -9,6 +10,22 @@ use crate::metrics::Event;
 use crate::usage::Usage;
 
 impl RateLimit {
+    /// A client that takes compressed bodies would hide what a request cost, so upstreams are asked for none.
+    pub(crate) fn ask_for_plain_bodies(&self, stream: &Stream, exchange: &mut Exchange) {
+        let reads = |subject: &Subject| {
+            let limiter = self.limits.get(subject.limit).filter(|_| subject.due);
+            limiter.is_some_and(|limiter| matches!(limiter.limit.cost.source, CostSource::JsonField(_)))
+        };
+        if !stream.subjects.iter().any(reads) {
+            return;
+        }
+        if let (Ok(name), Ok(plain)) = (HeaderName::new("accept-encoding"), HeaderValue::new(*b"identity"))
+            && exchange.request().values(name.as_str()).next().is_some()
+        {
+            exchange.request_mut().set(&name, &plain);
+        }
+    }
+
     /// The response's headers are there: costs that they tell are charged, and those that its body tells are waited for.
     pub(crate) fn settle(&self, stream: &mut Stream, exchange: &Exchange, host: &dyn Host) {
         if !stream.subjects.iter().any(|subject| subject.due) {

@@ -182,6 +182,30 @@ fn a_cost_is_read_from_a_body_that_passes() {
     assert_eq!(errors(&worker), 0);
 }
 
+/// Else whoever takes compressed answers would pay nothing for them.
+#[test]
+fn upstreams_are_asked_for_bodies_that_can_be_read() {
+    let encodings = |cost: &str, headers: &[(&str, &[u8])]| {
+        let worker = limited(&format!(r#"{UNITS}, "cost": {{{cost}}}"#));
+        let (outcome, _) = worker.send("GET", "/", headers);
+        outcome.upstream("accept-encoding").iter().map(|value| value.to_vec()).collect::<Vec<_>>()
+    };
+    let zipped: &[(&str, &[u8])] =
+        &[("x-user-id", b"ann"), ("accept-encoding", b"gzip"), ("accept-encoding", b"br")];
+    assert_eq!(encodings(r#""json_field": "used""#, zipped), [b"identity"]);
+    assert_eq!(
+        encodings(r#""json_field": "used""#, &zipped[..1]),
+        [b""; 0],
+        "who asks for none is left alone"
+    );
+    assert_eq!(
+        encodings(r#""json_field": "used""#, &zipped[1..]),
+        [b"gzip".as_slice(), b"br"],
+        "and who is not limited"
+    );
+    assert_eq!(encodings(r#""response_header": "x-used""#, zipped), [b"gzip".as_slice(), b"br"]);
+}
+
 #[test]
 fn a_body_without_a_cost_costs_the_default_and_is_an_error() {
     let worker =
