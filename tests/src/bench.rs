@@ -7,6 +7,7 @@
 pub mod case;
 pub mod cases;
 mod figures;
+pub mod footprint;
 mod generator;
 pub mod load;
 mod machine;
@@ -57,6 +58,14 @@ pub fn choose(all: Vec<Case>, only: &[String]) -> Result<Vec<Case>> {
         all.iter().filter(|case| named(case)).filter_map(|case| case.native.clone()).collect();
     let compared = |case: &Case| case.name == cases::REFERENCE || counterparts.contains(&case.name);
     Ok(all.into_iter().filter(|case| named(case) || compared(case)).collect())
+}
+
+/// The cases with exactly these names, in their usual order.
+pub fn pick(all: Vec<Case>, names: &[String]) -> Result<Vec<Case>> {
+    if let Some(unknown) = names.iter().find(|name| !all.iter().any(|case| case.name == **name)) {
+        bail!("there is no case `{unknown}`");
+    }
+    Ok(all.into_iter().filter(|case| names.contains(&case.name)).collect())
 }
 
 /// Measures these cases and says how it goes on standard error.

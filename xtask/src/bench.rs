@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: what each filter adds to a request. The measuring itself is the end-to-end harness's.
 
+mod page;
+
 use std::process::Command;
 use std::time::Duration;
 
@@ -40,6 +42,10 @@ pub(crate) struct Bench {
     /// Say which cases there are, and measure none.
     #[arg(long)]
     list: bool,
+
+    /// Measure what `docs/performance.md` shows, and write it there with its plots: about half an hour.
+    #[arg(long, conflicts_with_all = ["only", "save", "against", "list"])]
+    document: bool,
 }
 
 impl Bench {
@@ -56,9 +62,15 @@ impl Bench {
         let before = before.transpose()?;
 
         setup::envoy()?;
-        Build::default().run()?;
+        let modules = Build::default().run()?;
         println!();
         let effort = Effort { window: Duration::from_secs(self.seconds), rounds: self.rounds };
+        if self.document {
+            for file in page::Measured::measure(effort, &modules)?.write()? {
+                println!("written to {}", paths::shown(&file));
+            }
+            return Ok(());
+        }
         let mut report = bench::measure(&cases, effort)?;
         report.note("commit", commit().into());
         println!("\n{}", report.table());

@@ -27,6 +27,10 @@ pub(crate) struct Build {
     /// Leave wasm-opt out: some seconds less per changed module, each 10 to 15 % larger.
     #[arg(long)]
     no_opt: bool,
+
+    /// Where the modules go if not to `target/wasm`: for those that are compared with them.
+    #[arg(skip)]
+    folder: Option<PathBuf>,
 }
 
 /// A finished module.
@@ -47,12 +51,18 @@ pub(crate) struct Module {
 impl Build {
     /// Every filter.
     pub(crate) fn all(no_opt: bool) -> Build {
-        Build { only: Vec::new(), no_opt }
+        Build { no_opt, ..Build::default() }
     }
 
     /// These filters only.
     pub(crate) fn only(filters: &[&str], no_opt: bool) -> Build {
-        Build { only: filters.iter().map(|filter| (*filter).to_owned()).collect(), no_opt }
+        let only = filters.iter().map(|filter| (*filter).to_owned()).collect();
+        Build { only, no_opt, ..Build::default() }
+    }
+
+    /// These filters without wasm-opt, in a folder of their own.
+    pub(crate) fn unoptimised(filters: &[&str], folder: &Path) -> Build {
+        Build { folder: Some(folder.to_owned()), ..Build::only(filters, true) }
     }
 
     /// Builds and prints a table.
@@ -74,16 +84,17 @@ impl Build {
             compiled.extend(compile(&wasm_std, &together)?);
         }
 
-        let _lock = staging::Lock::take_in(&paths::wasm_dir(), "build")?;
-        let mut record = read_record();
+        let folder = self.folder.clone().unwrap_or_else(paths::wasm_dir);
+        let _lock = staging::Lock::take_in(&folder, "build")?;
+        let mut record = read_record(&folder);
         for name in unfinished.iter().filter_map(Package::module) {
             if let Some(file) = compiled.get(name) {
-                keep_unfinished(name, file)?;
+                keep_unfinished(name, file, &folder)?;
             }
         }
-        let modules = finish_all(compiled, wasm_opt.as_ref(), &record)?;
+        let modules = finish_all(compiled, wasm_opt.as_ref(), &record, &folder)?;
         record.extend(modules.iter().map(|module| (module.name.clone(), module.clone())));
-        staging::write_file(&record_file(), &serde_json::to_vec_pretty(&record)?)?;
+        staging::write_file(&record_file(&folder), &serde_json::to_vec_pretty(&record)?)?;
         Ok(modules)
     }
 
@@ -138,9 +149,9 @@ fn compile(wasm_std: &WasmStd, together: &Together) -> Result<BTreeMap<String, P
 }
 
 /// Copies a module as the compiler made it to `NAME_unfinished.wasm`.
-fn keep_unfinished(name: &str, compiled: &Path) -> Result<()> {
+fn keep_unfinished(name: &str, compiled: &Path, folder: &Path) -> Result<()> {
     let raw = fs::read(compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
-    staging::write_file(&paths::wasm_dir().join(format!("{name}_unfinished.wasm")), &raw)
+    staging::write_file(&folder.join(format!("{name}_unfinished.wasm")), &raw)
 }
 
 /// Finishes several modules at a time: wasm-opt takes seconds and one core.
@@ -148,6 +159,7 @@ fn finish_all(
     compiled: BTreeMap<String, PathBuf>,
     wasm_opt: Option<&WasmOpt>,
     record: &BTreeMap<String, Module>,
+    folder: &Path,
 ) -> Result<Vec<Module>> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let queue = Mutex::new(compiled.into_iter());
@@ -157,7 +169,7 @@ fn finish_all(
             scope.spawn(|| {
                 loop {
                     let Some((name, file)) = unpoisoned(&queue).next() else { break };
-                    let module = finish(&name, &file, wasm_opt, record.get(&name))
+                    let module = finish(&name, &file, wasm_opt, record.get(&name), folder)
                         .with_context(|| format!("{name} was compiled, but its module cannot be finished"));
                     unpoisoned(&done).push(module);
                 }
@@ -187,9 +199,10 @@ fn finish(
     compiled: &Path,
     wasm_opt: Option<&WasmOpt>,
     before: Option<&Module>,
+    folder: &Path,
 ) -> Result<Module> {
     let raw = fs::read(compiled).with_context(|| format!("cannot read {}", compiled.display()))?;
-    let target = paths::wasm_dir().join(format!("{name}.wasm"));
+    let target = folder.join(format!("{name}.wasm"));
     let made_from = recipe(&raw, wasm_opt)?;
     if let Some(before) = before
         && before.made_from == made_from
@@ -202,8 +215,7 @@ fn finish(
     let mut bytes = pruned.bytes;
     if let Some(wasm_opt) = wasm_opt {
         println!("  optimising {name}");
-        let (from, to) =
-            (paths::wasm_dir().join(format!(".{name}.in")), paths::wasm_dir().join(format!(".{name}.out")));
+        let (from, to) = (folder.join(format!(".{name}.in")), folder.join(format!(".{name}.out")));
         staging::write_file(&from, &bytes)?;
         wasm_opt.optimise(&from, &to)?;
         bytes = fs::read(&to)?;
@@ -230,14 +242,14 @@ fn recipe(raw: &[u8], wasm_opt: Option<&WasmOpt>) -> Result<String> {
     Ok(hex(&hash.finalize()))
 }
 
-fn read_record() -> BTreeMap<String, Module> {
+fn read_record(folder: &Path) -> BTreeMap<String, Module> {
     // Only spares work: unreadable is as good as absent.
-    let bytes = fs::read(record_file()).unwrap_or_default();
+    let bytes = fs::read(record_file(folder)).unwrap_or_default();
     serde_json::from_slice(&bytes).unwrap_or_default()
 }
 
-fn record_file() -> PathBuf {
-    paths::wasm_dir().join("modules.json")
+fn record_file(folder: &Path) -> PathBuf {
+    folder.join("modules.json")
 }
 
 fn print(modules: &[Module]) {

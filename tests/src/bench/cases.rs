@@ -2,6 +2,7 @@
 
 mod auth;
 mod chain;
+mod growth;
 mod header_routing;
 mod rate_limit;
 mod reference;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Case> {
         rules::cases(),
         telemetry::cases(),
         chain::cases(),
+        growth::cases(),
     ]
     .concat()
 }

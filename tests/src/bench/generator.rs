@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::SndBuf;
 
 use super::load::{Load, Rendered};
 
@@ -18,6 +20,8 @@ const CONNECTIONS: usize = 16;
 const SILENCE: Duration = Duration::from_secs(10);
 /// Larger than any answer.
 const BUFFER: usize = 64 * 1024;
+/// Larger than any request; the kernel doubles it for its own purposes.
+const SEND_BUFFER: usize = 200 * 1024;
 
 /// For how long.
 #[derive(Debug, Clone, Copy)]
@@ -141,6 +145,7 @@ impl Connection {
     fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
+        setsockopt(&stream, SndBuf, &SEND_BUFFER).context("making room for a request's body")?;
         stream.set_nonblocking(true)?;
         Ok(Self { stream, buffer: vec![0; BUFFER], filled: 0, last: 0 })
     }

@@ -5,6 +5,8 @@ use tidegate_testkit::scenario;
 /// Stands for the number of the key in a path or a header's value: seven digits.
 pub const KEY: &str = "{n}";
 const WIDTH: usize = 7;
+/// What bodies are made of.
+const FILLING: u8 = b'x';
 
 /// Requests sent in turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +19,15 @@ pub struct Load {
     pub status: u16,
 }
 
-/// A GET request.
+/// A GET request, or a POST with a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// With the query.
     pub path: String,
     /// Beside `host`.
     pub headers: Vec<(String, String)>,
+    /// So many bytes, all the same; with none it is a GET.
+    pub body: usize,
 }
 
 /// The authority of all requests.
@@ -65,7 +69,14 @@ impl Request {
     /// A request without headers.
     #[must_use]
     pub fn to(path: &str) -> Self {
-        Self { path: path.to_owned(), headers: Vec::new() }
+        Self { path: path.to_owned(), headers: Vec::new(), body: 0 }
+    }
+
+    /// Sets the length of the body.
+    #[must_use]
+    pub fn body(mut self, bytes: usize) -> Self {
+        self.body = bytes;
+        self
     }
 
     /// The same request for another path.
@@ -96,13 +107,17 @@ impl Request {
     pub(super) fn with_key(&self, key: u64) -> scenario::Request {
         let filled = |text: &str| text.replace(KEY, &digits(key)).into_bytes();
         scenario::Request {
-            method: "GET".to_owned(),
+            method: self.method().to_owned(),
             path: filled(&self.path),
             host: HOST.to_owned(),
             headers: self.headers.iter().map(|(name, value)| (filled(name), filled(value))).collect(),
-            body: Vec::new(),
+            body: vec![FILLING; self.body],
             grpc: false,
         }
+    }
+
+    fn method(&self) -> &'static str {
+        if self.body == 0 { "GET" } else { "POST" }
     }
 }
 
@@ -115,8 +130,11 @@ pub(super) struct Rendered {
 impl Rendered {
     pub(super) fn new(request: &Request) -> Self {
         let headers = request.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
-        let text =
-            format!("GET {} HTTP/1.1\r\nhost: {HOST}\r\n{}\r\n", request.path, headers.collect::<String>());
+        let mut headers: String = headers.collect();
+        if request.body > 0 {
+            headers.push_str(&format!("content-length: {}\r\n", request.body));
+        }
+        let text = format!("{} {} HTTP/1.1\r\nhost: {HOST}\r\n{headers}\r\n", request.method(), request.path);
         let mut keys = Vec::new();
         let mut bytes = Vec::new();
         for (index, part) in text.split(KEY).enumerate() {
@@ -126,6 +144,7 @@ impl Rendered {
             }
             bytes.extend_from_slice(part.as_bytes());
         }
+        bytes.resize(bytes.len() + request.body, FILLING);
         Self { bytes, keys }
     }
 
@@ -163,6 +182,15 @@ mod tests {
         let checked = request.with_key(42);
         assert_eq!(checked.path, b"/users/0000042");
         assert_eq!(checked.headers, [(b"x-user-id".to_vec(), b"user-0000042".to_vec())]);
+    }
+
+    #[test]
+    fn a_body_makes_it_a_post() {
+        let request = Request::to("/upload").body(3);
+        let expected = b"POST /upload HTTP/1.1\r\nhost: shop.example\r\ncontent-length: 3\r\n\r\nxxx";
+        assert_eq!(Rendered::new(&request).with_key(0), expected);
+        let checked = request.with_key(0);
+        assert_eq!((checked.method.as_str(), checked.body.as_slice()), ("POST", b"xxx".as_slice()));
     }
 
     #[test]

@@ -2,29 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::header_routing::{MATCHED, chosen_route, header_mutation, rbac};
-use super::{auth, header_routing, load, lua, rate_limit, request, telemetry};
-use crate::bench::case::{Case, Expected, HttpFilter, Setup};
+use super::header_routing::{MATCHED, ROUTE, chosen_route, header_mutation, rbac};
+use super::{USERS, auth, growth, header_routing, load, lua, rate_limit, request, telemetry};
+use crate::bench::case::{Answer, Case, Expected, HttpFilter, Setup};
+use crate::bench::load::Load;
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![
-        led(telemetry::checked(guarded(Case::new("chain", "the four modules in a row", load(), || {
-            ours(vec![telemetry::filter()])
-        }))))
-        .counted_by(MATCHED)
-        .native("chain/native"),
-        led(telemetry::checked(guarded(Case::new("suite", "all four in one module", load(), || {
-            suite(telemetry::configuration())
-        }))))
-        .counted_by(MATCHED)
-        .native("chain/native"),
-        telemetry::checked(ruled(guarded(Case::new(
-            "chain/native",
-            "api_key_auth, local_ratelimit, rbac of 10, header_mutation, stats logger",
-            load(),
-            || Setup { access_log: vec![telemetry::stats_logger()], ..natives() },
-        ))))
-        .counted_by("bench_requests_total"),
+    let mut cases = all_four("", "", load(), 1).to_vec();
+    cases.extend([
         led(guarded(Case::new(
             "chain/no-metrics",
             "three modules in a row, without telemetry",
@@ -58,7 +43,79 @@ pub(super) fn cases() -> Vec<Case> {
                 ..Setup::default()
             },
         ))),
+        Case::new(
+            "suite/floor",
+            "as many calls to Envoy as the suite makes, and nothing between them",
+            load(),
+            || Setup { routes: vec![chosen_route()], ..Setup::of(HttpFilter::Module("floor", Value::Null)) },
+        )
+        .check("it chooses the route", request(), Expected::Body("beta"))
+        .check("it counts", request(), Expected::Counted("floor.requests"))
+        .counted_by("floor.requests")
+        .on_demand(),
+    ]);
+    let wide = Load::of(growth::headers(30)).keys(USERS);
+    for (suffix, about, load, workers) in
+        [("/30-headers", ", 30 request headers", wide, 1), ("/two-workers", ", two workers", load(), 2)]
+    {
+        cases.extend(all_four(suffix, about, load, workers).map(Case::on_demand));
+    }
+    cases.extend(before_a_backend());
+    cases
+}
+
+/// The four modules in a row, the suite, and Envoy's own filters.
+fn all_four(suffix: &str, about: &str, load: Load, workers: u32) -> [Case; 3] {
+    let case = |name: &str, what: &str, setup: fn() -> Setup| {
+        Case::new(&format!("{name}{suffix}"), &format!("{what}{about}"), load.clone(), setup).workers(workers)
+    };
+    let native = format!("chain/native{suffix}");
+    [
+        decides(case("chain", "the four modules in a row", || ours(vec![telemetry::filter()])))
+            .counted_by(MATCHED)
+            .native(&native),
+        decides(case("suite", "all four in one module", || suite(telemetry::configuration())))
+            .counted_by(MATCHED)
+            .native(&native),
+        telemetry::checked(ruled(guarded(case(
+            "chain/native",
+            "api_key_auth, local_ratelimit, rbac of 10, header_mutation, stats logger",
+            all_native,
+        ))))
+        .counted_by("bench_requests_total"),
     ]
+}
+
+/// The same three before a real backend: no route answers by itself.
+fn before_a_backend() -> [Case; 3] {
+    let case = |name: &str, counter: &str, setup: fn() -> Setup| {
+        let unrouted = move || Setup { routes: Vec::new(), ..setup() };
+        Case::new(&format!("{name}/upstream"), "the same before a real backend", load(), unrouted)
+            .answer(Answer::Upstream)
+            .check(
+                "the route's header reaches the backend",
+                request(),
+                Expected::Upstream(ROUTE, Some("beta")),
+            )
+            .counted_by(counter)
+            .on_demand()
+    };
+    let native = "chain/native/upstream";
+    [
+        case("chain", MATCHED, || ours(vec![telemetry::filter()])).native(native),
+        case("suite", MATCHED, || suite(telemetry::configuration())).native(native),
+        case("chain/native", "bench_requests_total", all_native),
+    ]
+}
+
+/// Envoy's own filters, and its stats logger.
+fn all_native() -> Setup {
+    Setup { access_log: vec![telemetry::stats_logger()], ..natives() }
+}
+
+/// All four filters are in force.
+pub(super) fn decides(case: Case) -> Case {
+    led(telemetry::checked(guarded(case)))
 }
 
 /// Our modules after those given, and the route that they choose.
@@ -68,7 +125,7 @@ fn ours(mut filters: Vec<HttpFilter>) -> Setup {
 }
 
 /// The suite with what `ours` has in a row, and with this telemetry if it is not null.
-fn suite(telemetry: Value) -> Setup {
+pub(super) fn suite(telemetry: Value) -> Setup {
     let mut configuration = json!({
         "auth": auth::configuration(),
         "rate_limit": rate_limit::configuration(),

@@ -7,7 +7,7 @@ use crate::bench::case::{Answer, Case, Expected, HttpFilter, Setup, answering};
 
 const RULES: u32 = 10;
 /// The header that the filter chooses the route with.
-const ROUTE: &str = "x-tidegate-route";
+pub(super) const ROUTE: &str = "x-tidegate-route";
 /// Counts the requests that the last rule matched.
 pub(super) const MATCHED: &str = "tidegate.header_routing.rule-10.matched";
 
