@@ -5,6 +5,9 @@ use crate::path::escape;
 /// Longer than an honest path is: each reading costs a pass over it.
 const LONGEST: usize = 1024;
 
+/// What some servers do to a path as a whole.
+type Habit = fn(&[u8]) -> Vec<u8>;
+
 /// Every distinct path that some server may read `path` as, without query, the shortest first; `None` if it is too long to tell.
 ///
 /// Only for paths that are ambiguous: it tries all habits of servers with all others. A habit that changes nothing makes no
@@ -18,7 +21,7 @@ pub fn readings(path: &[u8]) -> Option<Vec<Vec<u8>>> {
     for text in [decoded(&once), once, path.to_vec()] {
         insert(&mut texts, text);
     }
-    let habits: [fn(&[u8]) -> Vec<u8>; 3] = [without_overlong, cut, without_backslashes];
+    let habits: [Habit; 3] = [without_overlong, cut, without_backslashes];
     for habit in habits {
         for text in texts.clone() {
             insert(&mut texts, habit(&text));
