@@ -166,20 +166,22 @@ fn wasm_filter(name: &str, configuration: &Value, form: Form) -> Result<Value> {
     }))
 }
 
-/// One per label of a telemetry filter: they take `code=.=2xx;.;` out of a metric's name and make it a label.
+/// One per label of a telemetry filter: they take `code=.=2xx;.;` out of a metric's name and make it a label. A
+/// configuration that is to be refused has none.
 fn stats_tags(filters: &[(&str, &Value)]) -> Vec<Value> {
     let telemetry = filters.iter().filter_map(|(name, configuration)| match *name {
         "telemetry" => Some(*configuration),
         "suite" => configuration.get("telemetry"),
         _ => None,
     });
-    let metrics = telemetry.filter_map(|configuration| configuration["metrics"].as_array()).flatten();
-    let mut labels: Vec<&String> =
-        metrics.filter_map(|metric| metric["labels"].as_object()).flat_map(|labels| labels.keys()).collect();
+    let decoded = telemetry.filter_map(|configuration| {
+        tidegate_config::decode::<tidegate_telemetry::Config>(configuration.to_string().as_bytes()).ok()
+    });
+    let mut labels: Vec<String> = decoded.flat_map(|config| config.labels()).collect();
     labels.sort_unstable();
     labels.dedup();
-    let tag = |label: &String| json!({"tag_name": label, "regex": format!(r"({label}=\.=(.*?);\.;)")});
-    labels.into_iter().map(tag).collect()
+    let tag = |label: &String| json!({"tag_name": label, "regex": tidegate_telemetry::stats_tag(label)});
+    labels.iter().map(tag).collect()
 }
 
 /// A cluster of one static endpoint. HTTP/1.1 stays HTTP/1.1, gRPC stays HTTP/2.

@@ -5,6 +5,8 @@
 
 pub mod oidc;
 pub mod opa;
+pub mod otelcol;
+pub mod prometheus;
 pub mod ratelimit;
 pub mod redis;
 
@@ -27,6 +29,9 @@ pub struct Companion {
 pub const ALL: &[Companion] = &[
     Companion { name: "redis-server", remedy: "apt-get install redis-server" },
     Companion { name: "ratelimit", remedy: "install Go 1.25.6 or newer, then `cargo xtask setup`" },
+    Companion { name: "otelcol", remedy: "install Go 1.26 or newer, then `cargo xtask setup`" },
+    Companion { name: "prometheus", remedy: "apt-get install prometheus" },
+    Companion { name: "promtool", remedy: "apt-get install prometheus" },
     Companion { name: "opa", remedy: "install Go 1.25.6 or newer, then `cargo xtask setup`" },
     Companion {
         name: "oidc-provider",

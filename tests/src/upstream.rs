@@ -33,6 +33,7 @@ const MOST_HEADERS: usize = 4_000;
 /// | `x-echo-header: name: value` | a header of the response; may stand several times |
 /// | `x-echo-body: text` | the response's body instead of the echo, which then goes into its header `x-echo` |
 /// | `x-echo-delay-ms: 300` | waits so long |
+/// | `x-echo-grpc-status: 5` | the status in a gRPC call's trailers |
 #[derive(Debug)]
 pub struct Upstreams {
     /// Where `stable` listens.
@@ -125,7 +126,11 @@ async fn answer(backend: &str, request: Request<Incoming>) -> Response<Body> {
     }
     let grpc =
         head.headers.get("content-type").is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-    let mut response = Response::new(if grpc { message(&text) } else { Full::from(text + "\n").boxed() });
+    let mut response = Response::new(if grpc {
+        message(&text, number("x-echo-grpc-status").unwrap_or(0))
+    } else {
+        Full::from(text + "\n").boxed()
+    });
     let kind = if grpc { "application/grpc" } else { "application/json" };
     response.headers_mut().insert("content-type", HeaderValue::from_static(kind));
     for (name, value) in extra {
@@ -143,10 +148,10 @@ fn wanted_header(text: &HeaderValue) -> Option<(HeaderName, HeaderValue)> {
     Some((name.parse().ok()?, value.parse().ok()?))
 }
 
-/// A length-prefixed message and the trailers of success.
-fn message(text: &str) -> Body {
+/// A length-prefixed message, and the call's status in trailers.
+fn message(text: &str, status: u64) -> Body {
     let mut trailers = HeaderMap::new();
-    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+    trailers.insert("grpc-status", HeaderValue::from(status));
     Full::new(framed(text.as_bytes())).with_trailers(std::future::ready(Some(Ok(trailers)))).boxed()
 }
 

@@ -34,6 +34,8 @@ mod reload;
 mod routing;
 #[path = "tier2/scenarios.rs"]
 mod scenarios;
+#[path = "tier2/telemetry/mod.rs"]
+mod telemetry;
 
 fn main() -> ExitCode {
     if let Some(ended) = demonstration::instead_of_tests() {
@@ -55,5 +57,6 @@ fn main() -> ExitCode {
     trials.extend(readme::trials());
     trials.extend(reload::trials());
     trials.extend(routing::trials());
+    trials.extend(telemetry::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

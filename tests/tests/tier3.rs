@@ -13,6 +13,8 @@ mod decision_service;
 mod identity_provider;
 #[path = "tier3/rate_limit_service.rs"]
 mod rate_limit_service;
+#[path = "tier3/telemetry.rs"]
+mod telemetry;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     trials.extend(decision_service::trials());
     trials.extend(identity_provider::trials());
     trials.extend(rate_limit_service::trials());
+    trials.extend(telemetry::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

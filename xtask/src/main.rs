@@ -7,6 +7,7 @@ mod paths;
 mod process;
 mod setup;
 mod staging;
+mod stats_tags;
 mod test;
 mod up;
 mod workspace;
@@ -39,6 +40,8 @@ enum Word {
     Lint(lint::Lint),
     /// Measure what each filter adds to a request.
     Bench(bench::Bench),
+    /// Print what Envoy and Istio must be told for the labels of a telemetry configuration to arrive.
+    StatsTags(stats_tags::StatsTags),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         },
         Word::Lint(lint) => lint.run(),
         Word::Bench(bench) => bench.run(),
+        Word::StatsTags(stats_tags) => stats_tags.run(),
     };
     finish(done)
 }

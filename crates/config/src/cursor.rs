@@ -102,6 +102,16 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The value here as a number, or `None` without a report.
+    #[must_use]
+    pub fn as_number(&self) -> Option<f64> {
+        match self.value {
+            Value::Integer(value) => Some(*value as f64),
+            Value::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
     /// The value here as a boolean, or `None` without a report.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
@@ -180,6 +190,34 @@ impl<'a> Cursor<'a> {
         Some(object.members.iter().map(|(key, value)| (key.as_str(), self.at_key(key, value))))
     }
 
+    /// The list here, each element decoded by `decode`: also those after a bad one, so that all errors are told at once.
+    pub fn list<T>(self, mut decode: impl FnMut(Cursor<'_>) -> Option<T>) -> Option<Vec<T>> {
+        let mut list = Vec::new();
+        self.each(&mut |element| decode(element).map(|decoded| list.push(decoded)).is_some()).then_some(list)
+    }
+
+    /// The object here as a list, each member decoded by `decode` under its key.
+    pub fn members<T>(self, mut decode: impl FnMut(&str, Cursor<'_>) -> Option<T>) -> Option<Vec<T>> {
+        let mut list = Vec::new();
+        let mut visit =
+            |key: &str, member: Cursor<'_>| decode(key, member).map(|decoded| list.push(decoded)).is_some();
+        self.each_member(&mut visit).then_some(list)
+    }
+
+    /// Whether `visit` says yes to every element. One instance for all kinds of elements.
+    #[inline(never)]
+    fn each(&self, visit: &mut dyn FnMut(Cursor<'_>) -> bool) -> bool {
+        let Some(elements) = self.elements() else { return false };
+        elements.fold(true, |fine, element| visit(element) & fine)
+    }
+
+    /// The same for members.
+    #[inline(never)]
+    fn each_member(&self, visit: &mut dyn FnMut(&str, Cursor<'_>) -> bool) -> bool {
+        let Some(entries) = self.entries() else { return false };
+        entries.fold(true, |fine, (key, member)| visit(key, member) & fine)
+    }
+
     /// The keys of the object here, in order; none, and no report, if there is something else here.
     #[must_use]
     pub fn keys(&self) -> Vec<&'a str> {
@@ -234,6 +272,21 @@ pub struct Variant<'a> {
     pub cursor: Cursor<'a>,
 }
 
+/// Puts what stands at a place, if anything does, into `slot`. False after something wrong was reported.
+///
+/// A configuration with many keys is filled in place rather than put together from its parts: with a `?` for each part,
+/// the code that drops those before it, again and again, is most of the code.
+pub fn fill<'a, T>(
+    cursor: Option<Cursor<'a>>,
+    slot: &mut T,
+    decode: impl FnOnce(Cursor<'a>) -> Option<T>,
+) -> bool {
+    let Some(cursor) = cursor else { return true };
+    let Some(decoded) = decode(cursor) else { return false };
+    *slot = decoded;
+    true
+}
+
 impl<'a> Object<'a> {
     /// The place under `key`, if the key is there.
     pub fn get(&mut self, key: &'static str) -> Option<Cursor<'a>> {
@@ -270,19 +323,13 @@ impl<'a> Object<'a> {
     }
 
     /// Puts what stands under `key`, if anything does, into `slot`. False after something wrong was reported.
-    ///
-    /// A configuration with many keys is filled in place rather than put together from its parts: with a `?` for each part,
-    /// the code that drops those before it, again and again, is most of the code.
     pub fn fill<T>(
         &mut self,
         key: &'static str,
         slot: &mut T,
         decode: impl FnOnce(Cursor<'a>) -> Option<T>,
     ) -> bool {
-        let Some(cursor) = self.get(key) else { return true };
-        let Some(decoded) = decode(cursor) else { return false };
-        *slot = decoded;
-        true
+        fill(self.get(key), slot, decode)
     }
 
     /// Exactly one of `keys`; none or several are reported.
@@ -347,7 +394,9 @@ pub fn unique_names<'n>(list: &Cursor<'_>, names: impl Iterator<Item = &'n Name>
     }
 }
 
-fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
+/// `"a"`, or `one of "a", "b"`: how messages list what is allowed.
+#[must_use]
+pub fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
     let quoted: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
     match quoted.as_slice() {
         [only] => only.clone(),
@@ -384,15 +433,6 @@ impl Decode for serde_json::Map<String, serde_json::Value> {
 
 impl<T: Decode> Decode for Vec<T> {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        let mut list = Vec::new();
-        let mut complete = true;
-        // Every element is decoded, also after a bad one: all errors at once.
-        for element in cursor.elements()? {
-            match T::decode(element) {
-                Some(decoded) => list.push(decoded),
-                None => complete = false,
-            }
-        }
-        complete.then_some(list)
+        cursor.list(T::decode)
     }
 }

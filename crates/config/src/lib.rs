@@ -15,12 +15,12 @@ mod json;
 mod structure;
 mod values;
 
-pub use cursor::{Cursor, Decode, Object, Variant, unique_names};
+pub use cursor::{Cursor, Decode, Object, Variant, fill, one_of, unique_names};
 pub use document::parse_json;
 pub use error::{Environment, Error, Errors};
 pub use values::{
-    Cidr, DigestError, Duration, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue, Name,
-    Secret, Sha256Digest,
+    Cidr, DigestError, Duration, Fraction, HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue,
+    Name, Secret, Sha256Digest,
 };
 
 /// Decodes `document` where there are no environment variables, or says everything that is wrong with it.

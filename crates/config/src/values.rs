@@ -3,6 +3,7 @@
 mod address;
 mod digest;
 mod duration;
+mod fraction;
 mod header;
 mod name;
 mod secret;
@@ -10,6 +11,7 @@ mod secret;
 pub use address::Cidr;
 pub use digest::{DigestError, Sha256Digest};
 pub use duration::Duration;
+pub use fraction::Fraction;
 pub use header::{HeaderName, HeaderValue, InvalidHeaderName, InvalidHeaderValue};
 pub use name::Name;
 pub use secret::Secret;

@@ -32,6 +32,12 @@ impl Exchange {
         &self.request
     }
 
+    /// The same exchange with other request headers: those that the host gives at its end.
+    #[must_use]
+    pub fn with_request(&self, request: Headers) -> Self {
+        Self { request, principal: self.principal.clone(), claims: self.claims.clone(), ..Self::default() }
+    }
+
     /// The request's headers, to edit.
     pub fn request_mut(&mut self) -> &mut Headers {
         &mut self.request

@@ -105,6 +105,12 @@ pub trait Filter: Sized + 'static {
         let _ = host;
     }
 
+    /// The plugin goes: its configuration was replaced, or the proxy shuts down. No stream is left, and calls made now are
+    /// cancelled.
+    fn on_end(&self, host: &dyn Host) {
+        let _ = host;
+    }
+
     /// A call made by [`Host::dispatch`] has ended.
     fn on_dispatched(&self, host: &dyn Host, token: CallToken, result: CalloutResult) {
         let _ = (host, token, result);

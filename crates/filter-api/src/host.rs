@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tidegate_config::HeaderName;
+
 use crate::flow::{CallToken, Callout};
 use crate::headers::HeaderBlock;
 
@@ -93,12 +95,48 @@ impl Property {
     pub const SOURCE_ADDRESS: Self = Self(b"source\0address");
     /// Name of the route chosen; empty if it has none.
     pub const ROUTE_NAME: Self = Self(b"xds\0route_name");
+    /// Name of the cluster that the request went to, or was to go to.
+    pub const UPSTREAM_CLUSTER: Self = Self(b"xds\0cluster_name");
+    /// Address and port of the upstream host.
+    pub const UPSTREAM_ADDRESS: Self = Self(b"upstream\0address");
     /// Status of the response, as a little-endian 64-bit integer; absent if there was none.
     pub const RESPONSE_CODE: Self = Self(b"response\0code");
     /// Why the response is what it is: `via_upstream`, `cluster_not_found`, `route_not_found`, a filter's own word…
     pub const RESPONSE_CODE_DETAILS: Self = Self(b"response\0code_details");
     /// Time from the request's start to its end in nanoseconds, as a little-endian 64-bit integer.
     pub const REQUEST_DURATION: Self = Self(b"request\0duration");
+    /// When the request's first byte arrived: nanoseconds since 1970, as a little-endian 64-bit integer.
+    pub const REQUEST_TIME: Self = Self(b"request\0time");
+    /// `:method`; like all that is said of the request's headers, gone between request and log phase.
+    pub const REQUEST_METHOD: Self = Self(b"request\0method");
+    /// `:authority`.
+    pub const REQUEST_HOST: Self = Self(b"request\0host");
+    /// `:scheme`.
+    pub const REQUEST_SCHEME: Self = Self(b"request\0scheme");
+    /// The request's `content-type`.
+    pub const REQUEST_CONTENT_TYPE: Self = Self(b"request\0headers\0content-type");
+    /// `HTTP/1.1`, `HTTP/2`
+    pub const REQUEST_PROTOCOL: Self = Self(b"request\0protocol");
+    /// Bytes of the request's body as received (while its headers are there: as announced), as a little-endian 64-bit
+    /// integer.
+    pub const REQUEST_SIZE: Self = Self(b"request\0size");
+    /// Bytes of the response's body, as a little-endian 64-bit integer.
+    pub const RESPONSE_SIZE: Self = Self(b"response\0size");
+    /// The status of a gRPC call, as a little-endian 64-bit integer. Of other requests Envoy says what the HTTP status
+    /// would be in gRPC.
+    pub const GRPC_STATUS: Self = Self(b"response\0grpc_status");
+    /// What went wrong, as a little-endian 64-bit integer: a bit for each of Envoy's response flags.
+    pub const RESPONSE_FLAGS: Self = Self(b"response\0flags");
+    /// The region that the proxy was told it runs in.
+    pub const NODE_REGION: Self = Self(b"xds\0node\0locality\0region");
+    /// The zone that the proxy was told it runs in.
+    pub const NODE_ZONE: Self = Self(b"xds\0node\0locality\0zone");
+    /// The part of the zone that the proxy was told it runs in.
+    pub const NODE_SUB_ZONE: Self = Self(b"xds\0node\0locality\0sub_zone");
+    /// The service that the proxy was told it belongs to.
+    pub const NODE_CLUSTER: Self = Self(b"xds\0node\0cluster");
+    /// What the proxy was told it is called.
+    pub const NODE_ID: Self = Self(b"xds\0node\0id");
     /// The name of the plugin's configuration: what tells two plugins of a proxy apart.
     pub const PLUGIN_NAME: Self = Self(b"plugin_name");
     /// Whether the peer presented a certificate: one byte, 1 if so.
@@ -188,7 +226,18 @@ pub trait Host: Clock {
     /// Records a value in a histogram, or sets a gauge, which has one value for all workers.
     fn record(&self, metric: MetricId, value: u64);
 
-    /// Reads response headers, in the response phase only.
+    /// Reads request headers: when they arrive, and when the exchange has ended, as the upstream got them. In between the
+    /// host no longer gives them. Empty, not an error, where there are none.
+    ///
+    /// # Errors
+    /// Whatever the host answers but success, and [`HostError::Other`] for a malformed map.
+    fn request_headers(&self) -> Result<HeaderBlock, HostError>;
+
+    /// One header of the request, its values joined by commas: where one or two are wanted, it costs less than reading all
+    /// of them. Given when [`Host::request_headers`] is.
+    fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>>;
+
+    /// Reads response headers: when they arrive, and when the exchange has ended.
     ///
     /// # Errors
     /// Whatever the host answers but success.

@@ -116,9 +116,9 @@ impl Conditions {
     }
 }
 
-/// Conditions that must all hold. An empty list is no condition.
+/// Conditions that must all hold: one `match` without its `not` and `any`. An empty list is no condition.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Match {
+pub struct Match {
     pub(crate) paths: Vec<PathMatch>,
     pub(crate) hosts: Vec<HostMatch>,
     pub(crate) methods: Vec<String>,
@@ -133,6 +133,13 @@ pub(crate) struct Match {
 impl Match {
     fn decode(cursor: Cursor<'_>, scope: Scope) -> Option<Self> {
         let mut object = cursor.object()?;
+        let all = Self::from_object(&mut object, scope);
+        object.finish();
+        all
+    }
+
+    /// Decodes the conditions among the keys of an object that may have others beside them.
+    pub fn from_object(object: &mut Object<'_>, scope: Scope) -> Option<Self> {
         let mut all = Self::default();
         let mut fine = object.fill("paths", &mut all.paths, Cursor::non_empty_list);
         fine &= object.fill("hosts", &mut all.hosts, Cursor::non_empty_list);
@@ -154,16 +161,17 @@ impl Match {
             cidrs
         });
         if scope == Scope::Request {
-            let principals = principals(&mut object);
+            let principals = principals(object);
             fine &= principals.is_some();
             all.principals = principals.unwrap_or_default();
             fine &= object.fill("claims", &mut all.claims, Cursor::non_empty_list);
         }
-        object.finish();
         fine.then_some(all)
     }
 
-    fn is_empty(&self) -> bool {
+    /// Whether there is no condition at all: every request satisfies it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
             && self.hosts.is_empty()
             && self.methods.is_empty()
@@ -173,6 +181,12 @@ impl Match {
             && self.cidrs.is_empty()
             && self.principals.is_empty()
             && self.claims.is_empty()
+    }
+
+    /// Whether an exchange satisfies all of them.
+    #[must_use]
+    pub fn matches(&self, facts: &Facts<'_>) -> bool {
+        self.unmet(facts).is_none()
     }
 
     /// The first condition that does not hold: its list, and its place there if each in the list must hold.

@@ -39,7 +39,8 @@ impl Decode for HostMatch {
 }
 
 /// An authority without case, port and final dot: `Admin.Foo.:443` is `admin.foo`.
-pub(crate) fn canonical(authority: &[u8]) -> Vec<u8> {
+#[must_use]
+pub fn canonical(authority: &[u8]) -> Vec<u8> {
     // Userinfo has no place in :authority (RFC 9113 section 8.3.1); what stands before an @ is not the host.
     let host = authority.rsplit(|byte| *byte == b'@').next().unwrap_or_default();
     // Brackets hold an IPv6 address, whose colons are no ports.

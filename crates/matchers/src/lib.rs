@@ -21,13 +21,13 @@ mod text;
 
 pub use bytemap::ByteMap;
 pub use claim::ClaimMatch;
-pub use conditions::{Conditions, Scope, Unmet};
+pub use conditions::{Conditions, Match, Scope, Unmet};
 pub use facts::Facts;
 pub use field::{
     Visit, cookie_pairs, cookie_values, each_cookie, each_header, each_query, form_decoded, query_pairs,
     query_values, request_header,
 };
-pub use host::is_plain_host;
+pub use host::{canonical as canonical_host, is_plain_host};
 pub use index::{RuleIndex, Shadow};
 pub use path::{PathCaptures, is_ambiguous, normalise};
 pub use readings::readings;

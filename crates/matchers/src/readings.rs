@@ -1,84 +1,89 @@
 //! The ways in which servers read an ambiguous path.
 
-use std::collections::BTreeSet;
-
 use crate::path::escape;
 
 /// Longer than an honest path is: each reading costs a pass over it.
 const LONGEST: usize = 1024;
 
-/// What a server may do to a path before it looks for what to serve.
-#[derive(Debug, Clone, Copy)]
-struct Habits {
-    /// How often it decodes escapes.
-    decodings: usize,
-    backslash_is_slash: bool,
-    /// Drops `;name=value` from each segment.
-    drops_parameters: bool,
-    /// Cuts at `#` and at NUL.
-    cuts: bool,
-    merges_slashes: bool,
-    resolves_dots: bool,
-    /// Takes overlong UTF-8 for the character it stands for.
-    takes_overlong: bool,
-}
+/// What some servers do to a path as a whole.
+type Habit = fn(&[u8]) -> Vec<u8>;
 
-/// Every distinct path that some server may read `path` as, without query; `None` if it is too long to tell.
+/// Every distinct path that some server may read `path` as, without query, the shortest first; `None` if it is too long to tell.
 ///
-/// Only for paths that are ambiguous: it tries all habits with all others.
+/// Only for paths that are ambiguous: it tries all habits of servers with all others. A habit that changes nothing makes no
+/// further text to try the next one on, so that a path with one oddity costs little.
 #[must_use]
-pub fn readings(path: &[u8]) -> Option<BTreeSet<Vec<u8>>> {
+pub fn readings(path: &[u8]) -> Option<Vec<Vec<u8>>> {
     let end = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
     let path = path.get(..end).filter(|path| path.len() <= LONGEST)?;
+    let once = decoded(path);
+    let mut texts = Vec::new();
+    for text in [decoded(&once), once, path.to_vec()] {
+        insert(&mut texts, text);
+    }
+    let habits: [Habit; 3] = [without_overlong, cut, without_backslashes];
+    for habit in habits {
+        for text in texts.clone() {
+            insert(&mut texts, habit(&text));
+        }
+    }
     let bit = |number: u32, place: u32| number >> place & 1 == 1;
-    let habits = (0..3).flat_map(|decodings| {
-        (0..64_u32).map(move |number| Habits {
-            decodings,
-            backslash_is_slash: bit(number, 0),
-            drops_parameters: bit(number, 1),
-            cuts: bit(number, 2),
-            merges_slashes: bit(number, 3),
-            resolves_dots: bit(number, 4),
-            takes_overlong: bit(number, 5),
-        })
-    });
-    Some(habits.map(|habits| habits.read(path)).collect())
+    let mut readings = Vec::new();
+    for number in 0..8 {
+        let habits = Segments {
+            drop_parameters: bit(number, 0),
+            merge_slashes: bit(number, 1),
+            resolve_dots: bit(number, 2),
+        };
+        texts.iter().for_each(|text| insert(&mut readings, habits.read(text)));
+    }
+    Some(readings)
 }
 
-impl Habits {
-    fn read(self, path: &[u8]) -> Vec<u8> {
-        let mut path = path.to_vec();
-        for _ in 0..self.decodings {
-            path = decoded(&path);
-        }
-        if self.takes_overlong {
-            path = without_overlong(&path);
-        }
-        if self.cuts {
-            let end = path.iter().position(|byte| matches!(byte, b'#' | 0)).unwrap_or(path.len());
-            path.truncate(end);
-        }
-        if self.backslash_is_slash {
-            path.iter_mut().filter(|byte| **byte == b'\\').for_each(|byte| *byte = b'/');
-        }
-        self.segments(&path)
+/// Puts a text where it belongs, if it is not there: shorter ones first. A set of the standard library does no more for so
+/// few, and is several times this function and all its callers in a module.
+fn insert(texts: &mut Vec<Vec<u8>>, text: Vec<u8>) {
+    let order = |other: &Vec<u8>| other.len().cmp(&text.len()).then_with(|| other.cmp(&text));
+    if let Err(place) = texts.binary_search_by(order) {
+        texts.insert(place, text);
     }
+}
 
-    fn segments(self, path: &[u8]) -> Vec<u8> {
+/// Servers that cut at `#` and at NUL.
+fn cut(path: &[u8]) -> Vec<u8> {
+    path.split(|byte| matches!(byte, b'#' | 0)).next().unwrap_or_default().to_vec()
+}
+
+/// Servers to which a backslash is a slash.
+fn without_backslashes(path: &[u8]) -> Vec<u8> {
+    path.iter().map(|byte| if *byte == b'\\' { b'/' } else { *byte }).collect()
+}
+
+/// What a server may do to the segments of a path.
+#[derive(Debug, Clone, Copy)]
+struct Segments {
+    /// Drops `;name=value` from each.
+    drop_parameters: bool,
+    merge_slashes: bool,
+    resolve_dots: bool,
+}
+
+impl Segments {
+    fn read(self, path: &[u8]) -> Vec<u8> {
         let mut kept: Vec<&[u8]> = Vec::new();
         let mut folder = false;
         // What stands before the first slash is no segment.
         for segment in path.split(|byte| *byte == b'/').skip(1) {
-            let segment = if self.drops_parameters {
+            let segment = if self.drop_parameters {
                 segment.split(|byte| *byte == b';').next().unwrap_or_default()
             } else {
                 segment
             };
             folder = false;
             match segment {
-                b"" if self.merges_slashes => folder = true,
-                b"." if self.resolves_dots => folder = true,
-                b".." if self.resolves_dots => {
+                b"" if self.merge_slashes => folder = true,
+                b"." if self.resolve_dots => folder = true,
+                b".." if self.resolve_dots => {
                     kept.pop();
                     folder = true;
                 }
@@ -137,7 +142,7 @@ mod tests {
     use super::*;
 
     fn is_read_as(path: &[u8], reading: &str) -> bool {
-        readings(path).unwrap().contains(reading.as_bytes())
+        readings(path).unwrap().iter().any(|found| found == reading.as_bytes())
     }
 
     #[test]

@@ -25,6 +25,13 @@ impl Message {
         self
     }
 
+    /// A `fixed32`, or the bits of a `float`.
+    pub fn fixed32(&mut self, number: u32, value: u32) -> &mut Self {
+        self.tag(number, 5);
+        self.0.extend(value.to_le_bytes());
+        self
+    }
+
     /// A string or bytes. Whether a string is UTF-8, as receivers demand, is the caller's business.
     pub fn bytes(&mut self, number: u32, value: &[u8]) -> &mut Self {
         self.tag(number, 2);

@@ -43,6 +43,11 @@ impl<F: Filter> Plugin<F> {
         self.filter.on_tick(host);
     }
 
+    /// The plugin goes.
+    pub fn on_end(&self, host: &dyn Host) {
+        self.filter.on_end(host);
+    }
+
     /// A dispatched call has ended. Streams that wait for it are to be told afterwards.
     pub fn on_dispatched(&self, host: &dyn Host, token: CallToken, result: CalloutResult) {
         self.filter.on_dispatched(host, token, result);

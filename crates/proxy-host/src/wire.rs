@@ -1,6 +1,6 @@
 //! What the pipeline asks of the host on a filter's behalf.
 
-use tidegate_filter_api::{CallToken, Callout, Edit, HeaderBlock, Host, HostError, LocalReply};
+use tidegate_filter_api::{CallToken, Callout, Edit, Host, HostError, LocalReply};
 
 /// A header map of the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,12 +13,6 @@ pub enum Map {
 
 /// A host that carries out decisions. Filters see only its [`Host`] half.
 pub trait Wire: Host {
-    /// The request's headers, all in one call. Empty, not an error, where there are none.
-    ///
-    /// # Errors
-    /// Whatever the host answers but success, and [`HostError::Other`] for a malformed map.
-    fn request_headers(&self) -> Result<HeaderBlock, HostError>;
-
     /// Performs one edit.
     ///
     /// # Errors

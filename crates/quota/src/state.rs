@@ -89,7 +89,12 @@ impl Refusal {
     /// After how many nanoseconds the same request would be admitted, if that can be told: nobody knows when requests
     /// that are under way will end.
     pub fn wait(&self) -> Option<u64> {
-        self.wait.filter(|_| !self.concurrency)
+        self.wait_for_quotas().filter(|_| !self.concurrency)
+    }
+
+    /// The same for the quotas alone, whatever is under way.
+    pub fn wait_for_quotas(&self) -> Option<u64> {
+        self.wait
     }
 }
 

@@ -73,6 +73,22 @@ impl Table {
         })
     }
 
+    /// What [`Table::decide`] would say, without anything being taken. A key without a state is as one never seen.
+    ///
+    /// # Errors
+    /// Those of the host.
+    pub fn look(
+        &self,
+        key: KeyDigest,
+        now: Timestamp,
+        cost: Cost,
+        host: &dyn Host,
+    ) -> Result<Verdict, HostError> {
+        let (bucket, _) = self.read(&self.shared_key(key), host)?;
+        let state = self.slot(&bucket, key, now).map_or_else(State::default, |(_, state)| state);
+        Ok(self.rules.decide(state, now.0, cost))
+    }
+
     /// Takes what has been spent already; the state afterwards. `None` if there is no room for one.
     ///
     /// # Errors

@@ -2,8 +2,6 @@
 //!
 //! Rules are filed in indexes by what they do, so that a list of ten thousand costs what ten cost.
 
-use std::collections::BTreeSet;
-
 use tidegate_filter_api::{Exchange, Host};
 use tidegate_matchers::{ClientAddress, Facts, RuleIndex, readings};
 
@@ -39,8 +37,9 @@ impl<'a> View<'a> {
         host: &'a dyn Host,
         addresses: ClientAddress,
     ) -> Option<Self> {
-        let paths: BTreeSet<Vec<u8>> = readings(exchange.path())?;
-        let facts = paths.into_iter().map(|path| Facts::with_path(exchange, host, addresses, path));
+        let facts = readings(exchange.path())?
+            .into_iter()
+            .map(|path| Facts::with_path(exchange, host, addresses, path));
         Some(Self::Ambiguous(facts.collect()))
     }
 

@@ -9,6 +9,7 @@ use crate::limiter::Ruling;
 use crate::metrics::Event;
 use crate::refusal::Cause;
 use crate::service::{Answer, Descriptor, call};
+use crate::view::View;
 
 impl RateLimit {
     /// Asks about all limits that need it. A request that a limit here refuses never gets so far.
@@ -64,7 +65,8 @@ impl RateLimit {
             put(&answer.request_headers, exchange.request_mut());
             return Flow::Continue;
         };
-        let cause = Cause::Exceeded(violated, wait);
+        let view = View::new(exchange, host, self.client);
+        let cause = self.for_all(Cause::Exceeded(violated, wait), None, &view, Some(host.now()), host);
         let body = String::from_utf8(answer.body).ok().filter(|body| !body.is_empty());
         self.refuse(place, &cause, None, body, stream, exchange, host)
     }

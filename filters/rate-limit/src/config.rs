@@ -8,7 +8,7 @@ mod reply;
 use tidegate_config::{Cursor, Decode, Duration, Object, unique_names};
 use tidegate_matchers::ClientAddress;
 
-pub(crate) use cost::{Cost, CostSource};
+pub(crate) use cost::{Cost, CostSource, Measured};
 pub(crate) use limit::{Limit, Mode};
 pub(crate) use quota::Quota;
 pub(crate) use reply::{Body, Fields, Reply};
@@ -66,13 +66,9 @@ impl Decode for Config {
         object.finish();
         let (limits, service) = (limits?, service?);
         let global = limits.iter().any(|limit| limit.descriptor.is_some());
-        match (&service, global) {
-            (None, true) => cursor.expected_found("the key \"global\", since a limit has \"global\"", "none"),
-            (Some(_), false) => {
-                cursor.expected_found("a limit with \"global\": true, since there is \"global\" here", "none")
-            }
-            _ => Some(()),
-        }?;
+        if service.is_none() && global {
+            return cursor.expected_found("the key \"global\", since a limit has \"global\"", "none");
+        }
         let (max_keys, on_full) = table?;
         let (identity, client_address) =
             address.unwrap_or_else(|| (String::new(), Some(ClientAddress::default())));

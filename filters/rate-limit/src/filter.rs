@@ -15,11 +15,12 @@ use crate::metrics::Event;
 use crate::refusal::{Cause, refuse};
 use crate::service::Descriptor;
 use crate::usage::Usage;
+use crate::view::{Applies, View};
 
 /// The rate-limit filter.
 pub struct RateLimit {
     pub(crate) limits: Vec<Limiter>,
-    client: ClientAddress,
+    pub(crate) client: ClientAddress,
     digester: Digester,
     on_full: Otherwise,
     on_error: Otherwise,
@@ -73,6 +74,9 @@ impl Filter for RateLimit {
     fn new(config: Config, host: &dyn Host) -> Self {
         let plugin = host.property(Property::PLUGIN_NAME).unwrap_or_default();
         let client = config.client_address;
+        if config.service.is_some() && config.limits.iter().all(|limit| limit.descriptor.is_none()) {
+            log::warn!("rate_limit: no limit has \"global\": true, so the rate limit service is never asked");
+        }
         let limits = config.limits.into_iter();
         Self {
             limits: limits
@@ -90,20 +94,28 @@ impl Filter for RateLimit {
     }
 
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange, host: &dyn Host) -> Flow {
-        let facts = Facts::new(exchange, host, self.client);
+        let view = View::new(exchange, host, self.client);
         let mut now = None;
         for (place, limiter) in self.limits.iter().enumerate() {
-            if !limiter.limit.conditions.match_facts(&facts) {
-                continue;
-            }
-            match self.meet(place, limiter, &facts, &mut now, stream, host) {
+            let ruling = match view.under(&limiter.limit, self.digester) {
+                Applies::No => continue,
+                Applies::Unreadable => limiter.refuse(Cause::Unreadable, None, host),
+                Applies::Yes(_, None) => limiter.without_key(host),
+                Applies::Yes(facts, Some(key)) => {
+                    self.meet(place, limiter, key, facts, &mut now, stream, host)
+                }
+            };
+            match ruling {
                 Ruling::Pass(_) => {}
                 Ruling::WouldRefuse => self.publish(limiter, host),
                 Ruling::Refuse(cause, state) => {
+                    let cause = self.for_all(cause, Some(place), &view, now, host);
                     return self.refuse(place, &cause, state.zip(now), None, stream, exchange, host);
                 }
             }
         }
+        drop(view);
+        self.ask_for_plain_bodies(stream, exchange);
         self.ask_service(stream)
     }
 
@@ -144,20 +156,23 @@ impl Filter for RateLimit {
 
 impl RateLimit {
     /// One limit's ruling on a request that it applies to. `now` is asked for once per request, and only if it counts.
+    #[expect(clippy::too_many_arguments, reason = "what a ruling depends on")]
     fn meet(
         &self,
         place: usize,
         limiter: &Limiter,
+        key: KeyDigest,
         facts: &Facts<'_>,
         now: &mut Option<Timestamp>,
         stream: &mut Stream,
         host: &dyn Host,
     ) -> Ruling {
         let limit = &limiter.limit;
-        let Some(key) = self.digester.digest(&limit.key, facts, host) else {
-            return limiter.without_key(host);
-        };
-        let units = if limiter.counts_units() { limiter.known_cost(facts.exchange(), host) } else { Some(1) };
+        let units = limiter.known_cost(facts.exchange());
+        if units.is_some_and(|cost| cost.faulty) {
+            limiter.count(Event::Error, host);
+        }
+        let units = units.map(|cost| cost.units);
         let mut counted = None;
         if limit.is_local() {
             let now = *now.get_or_insert_with(|| host.now());
@@ -197,6 +212,28 @@ impl RateLimit {
             });
         }
         Ruling::Pass(counted)
+    }
+
+    /// The cause of a refusal with the time after which all local limits would admit the same request, not only the one
+    /// that refuses: later ones were not asked yet, and earlier ones have taken what this request cost.
+    pub(crate) fn for_all(
+        &self,
+        cause: Cause,
+        refusing: Option<usize>,
+        view: &View<'_>,
+        now: Option<Timestamp>,
+        host: &dyn Host,
+    ) -> Cause {
+        let Cause::Exceeded(violated, mut wait) = cause else { return cause };
+        for (place, limiter) in self.limits.iter().enumerate() {
+            let (Some(known), Some(now)) = (wait, now) else { break };
+            if Some(place) == refusing || !limiter.limit.is_local() || !limiter.is_told() {
+                continue;
+            }
+            let Applies::Yes(facts, Some(key)) = view.under(&limiter.limit, self.digester) else { continue };
+            wait = limiter.wait(key, facts.exchange(), now, host).map(|longer| longer.max(known));
+        }
+        Cause::Exceeded(violated, wait)
     }
 
     /// Answers a request that the limit in `place` refuses, telling of that limit's quotas in `state` too, with the body

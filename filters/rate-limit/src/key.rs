@@ -73,6 +73,11 @@ fn name(cursor: Cursor<'_>) -> Option<String> {
 }
 
 impl KeyPart {
+    /// Whether it depends on how the path is read.
+    pub(crate) fn is_of_path(&self) -> bool {
+        matches!(self, Self::PathTemplate(_))
+    }
+
     /// Calls `visit` with each value that a request has for this part, under the value's name. None: the part is missing.
     pub(crate) fn visit(
         &self,
@@ -211,7 +216,7 @@ impl Digester {
     }
 }
 
-/// A value as text: protobuf's strings are UTF-8. Other bytes are escaped, so that two values stay two.
+/// A value as text: protobuf's strings are UTF-8. Of other values all bytes that are not ASCII are escaped.
 fn text(value: &[u8]) -> String {
     std::str::from_utf8(value).map_or_else(|_| value.escape_ascii().to_string(), str::to_owned)
 }

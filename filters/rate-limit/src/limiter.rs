@@ -6,7 +6,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 use tidegate_filter_api::{Exchange, Host, HostError, Timestamp};
 use tidegate_quota::{Ask, Cost, KeyDigest, Lease, PREFIX, Refusal, State, Table, Unit, Verdict};
 
-use crate::config::{CostSource, Limit, Mode, Otherwise};
+use crate::config::{CostSource, Limit, Measured, Mode, Otherwise};
 use crate::metrics::{Event, Metrics};
 use crate::policy::{Policies, Standing};
 use crate::refusal::Cause;
@@ -50,19 +50,31 @@ impl Limiter {
         self.metrics.count(event, host);
     }
 
-    /// What the request costs, as far as it is known before its response: the units of it.
-    pub(crate) fn known_cost(&self, exchange: &Exchange, host: &dyn Host) -> Option<u64> {
+    /// What the request costs in units, as far as it is known before its response.
+    pub(crate) fn known_cost(&self, exchange: &Exchange) -> Option<Measured> {
         let cost = &self.limit.cost;
+        let exactly = |units| Some(Measured { units, faulty: false });
         match &cost.source {
-            CostSource::Fixed => Some(cost.fixed()),
-            CostSource::RequestHeader(name) => {
-                let measured = cost.of_header(exchange.request().values(name.as_str()));
-                if measured.faulty {
-                    self.count(Event::Error, host);
-                }
-                Some(measured.units)
-            }
+            _ if !self.counts_units() => exactly(1),
+            CostSource::Fixed => exactly(cost.fixed()),
+            CostSource::RequestHeader(name) => Some(cost.of_header(exchange.request().values(name.as_str()))),
             CostSource::ResponseHeader(_) | CostSource::JsonField(_) => None,
+        }
+    }
+
+    /// After how many nanoseconds a request like this would find enough in all quotas; `None` if no time would do.
+    pub(crate) fn wait(
+        &self,
+        key: KeyDigest,
+        exchange: &Exchange,
+        now: Timestamp,
+        host: &dyn Host,
+    ) -> Option<u64> {
+        let cost = self.ask(self.known_cost(exchange).map(|cost| cost.units));
+        match self.table.look(key, now, cost, host) {
+            Ok(Verdict::Refused(_, refusal)) => refusal.wait_for_quotas(),
+            // What cannot be known now does not make a promise of others worse.
+            Ok(Verdict::Admitted(..)) | Err(_) => Some(0),
         }
     }
 
@@ -165,7 +177,7 @@ impl Limiter {
     }
 
     /// Whether a quota counts units, or the service does: then their number has to be known.
-    pub(crate) fn counts_units(&self) -> bool {
+    fn counts_units(&self) -> bool {
         self.limit.descriptor.is_some() || self.limit.quotas.iter().any(|quota| quota.unit == Unit::Units)
     }
 

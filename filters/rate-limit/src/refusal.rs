@@ -1,7 +1,5 @@
 //! What refused requests are answered with.
 
-use std::borrow::Cow;
-
 use tidegate_config::{HeaderName, HeaderValue};
 use tidegate_filter_api::{Exchange, GrpcStatus, LocalReply};
 
@@ -16,6 +14,8 @@ pub(crate) enum Cause {
     MissingKey,
     /// There is no room to count it in.
     TableFull,
+    /// Its path can be read in more ways than can be looked at.
+    Unreadable,
     /// Nobody could say.
     Undecided,
 }
@@ -31,8 +31,12 @@ pub(crate) fn refuse(
     body: Option<String>,
     exchange: &Exchange,
 ) -> LocalReply {
-    let undecided = *cause == Cause::Undecided;
-    let status = if undecided { 503 } else { reply.status };
+    let (status, grpc_status, details) = match cause {
+        Cause::Undecided => (503, GrpcStatus::Unavailable, "tidegate_rate_limit_error"),
+        Cause::Unreadable => (400, GrpcStatus::Internal, "tidegate_ambiguous_path"),
+        _ => (reply.status, GrpcStatus::ResourceExhausted, "tidegate_rate_limited"),
+    };
+    let limited = !matches!(cause, Cause::Undecided | Cause::Unreadable);
     let mut headers: Vec<(HeaderName, HeaderValue)> = Vec::new();
     let mut add = |name: &str, value: HeaderValue| {
         headers.extend(HeaderName::new(name).ok().map(|name| (name, value)));
@@ -41,7 +45,7 @@ pub(crate) fn refuse(
         // Whole seconds (RFC 9110 section 10.2.3), rounded up: who comes then is admitted.
         add("retry-after", HeaderValue::from(wait.div_ceil(SECOND)));
     }
-    if !undecided && let Ok(value) = HeaderValue::new(*b"true") {
+    if limited && let Ok(value) = HeaderValue::new(*b"true") {
         // Tells Envoys on the way that a retry would only add to the load.
         add("x-envoy-ratelimited", value);
     }
@@ -54,14 +58,14 @@ pub(crate) fn refuse(
             }
             problem(status, cause).into()
         }
-        (Body::Custom { text, content_type }, _) if !undecided => {
+        (Body::Custom { text, content_type }, _) if limited => {
             if let Some(kind) = content_type.clone().filter(|_| !grpc) {
                 add("content-type", kind);
             }
             text.clone().into()
         }
         (Body::Plain, Some(body)) => body.into(),
-        _ => plain(cause),
+        _ => plain(cause).into(),
     };
     let own = headers.len();
     for (name, value) in others {
@@ -70,19 +74,16 @@ pub(crate) fn refuse(
             headers.push((name, value));
         }
     }
-    LocalReply {
-        status,
-        grpc_status: if undecided { GrpcStatus::Unavailable } else { GrpcStatus::ResourceExhausted },
-        headers,
-        body,
-        details: if undecided { "tidegate_rate_limit_error" } else { "tidegate_rate_limited" },
-    }
+    LocalReply { status, grpc_status, headers, body, details }
 }
 
-fn plain(cause: &Cause) -> Cow<'static, str> {
+fn plain(cause: &Cause) -> &'static str {
     match cause {
-        Cause::Undecided => "the rate limit could not be checked\n".into(),
-        _ => "too many requests\n".into(),
+        Cause::Exceeded(..) => "too many requests\n",
+        Cause::MissingKey => "the request lacks what it would be counted by\n",
+        Cause::TableFull => "there is no room to count the request in\n",
+        Cause::Unreadable => "the path can be read in too many ways\n",
+        Cause::Undecided => "the rate limit could not be checked\n",
     }
 }
 
@@ -101,6 +102,7 @@ fn problem(status: u16, cause: &Cause) -> String {
             [].as_slice(),
         ),
         Cause::MissingKey => ("", "Request lacks what it would be counted by", [].as_slice()),
+        Cause::Unreadable => ("", "The path can be read in too many ways", [].as_slice()),
         Cause::Undecided => ("", "The rate limit could not be checked", [].as_slice()),
     };
     let mut body = String::from("{\"type\":\"");

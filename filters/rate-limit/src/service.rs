@@ -107,10 +107,12 @@ impl Answer {
 
     /// What was said of the descriptor in this place: by its own status where there is one, else by the code for all.
     pub(crate) fn status(&self, place: usize) -> Status {
-        let overall = Status { over_limit: self.over_limit, ..Status::default() };
+        let overall = Status { over_limit: true, ..Status::default() };
         let status = self.statuses.get(place).copied().unwrap_or(overall);
+        // Who is over a limit without saying which refuses by all of them.
+        let any = !self.statuses.iter().any(|status| status.over_limit);
         // The service as a whole may be in shadow mode: then nothing is over its limit, whatever the statuses say.
-        Status { over_limit: status.over_limit && self.over_limit, ..status }
+        Status { over_limit: self.over_limit && (status.over_limit || any), ..status }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What is still to be done about a request when its response is there, and when it has ended.
 
+use tidegate_config::{HeaderName, HeaderValue};
 use tidegate_filter_api::{Exchange, Headers, Host};
 
 use crate::config::CostSource;
@@ -9,6 +10,22 @@ use crate::metrics::Event;
 use crate::usage::Usage;
 
 impl RateLimit {
+    /// A client that takes compressed bodies would hide what a request cost, so upstreams are asked for none.
+    pub(crate) fn ask_for_plain_bodies(&self, stream: &Stream, exchange: &mut Exchange) {
+        let reads = |subject: &Subject| {
+            let limiter = self.limits.get(subject.limit).filter(|_| subject.due);
+            limiter.is_some_and(|limiter| matches!(limiter.limit.cost.source, CostSource::JsonField(_)))
+        };
+        if !stream.subjects.iter().any(reads) {
+            return;
+        }
+        if let (Ok(name), Ok(plain)) = (HeaderName::new("accept-encoding"), HeaderValue::new(*b"identity"))
+            && exchange.request().values(name.as_str()).next().is_some()
+        {
+            exchange.request_mut().set(&name, &plain);
+        }
+    }
+
     /// The response's headers are there: costs that they tell are charged, and those that its body tells are waited for.
     pub(crate) fn settle(&self, stream: &mut Stream, exchange: &Exchange, host: &dyn Host) {
         if !stream.subjects.iter().any(|subject| subject.due) {
@@ -26,9 +43,12 @@ impl RateLimit {
             headers.first(":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
         for subject in stream.subjects.iter_mut().filter(|subject| subject.due) {
             let Some(limiter) = self.limits.get(subject.limit) else { continue };
-            let counts =
-                |status: u16| limiter.limit.count_when.as_ref().is_none_or(|when| when.matches(status));
-            if !status.is_some_and(counts) {
+            // Headers that the host does not give hide what a request cost, which is then not nothing.
+            let counts = match &limiter.limit.count_when {
+                Some(when) => status.is_some_and(|status| when.matches(status)),
+                None => true,
+            };
+            if !counts {
                 subject.due = false;
                 continue;
             }
@@ -69,8 +89,16 @@ impl RateLimit {
     pub(crate) fn end(&self, stream: &mut Stream, host: &dyn Host) {
         for subject in &mut stream.subjects {
             let Some(limiter) = self.limits.get(subject.limit) else { continue };
-            if let Some(usage) = subject.usage.take() {
-                let measured = limiter.limit.cost.of_number(usage.total());
+            let cost = &limiter.limit.cost;
+            let measured = match subject.usage.take() {
+                Some(usage) => Some(cost.of_number(usage.total())),
+                // No response came to tell: a client that leaves before it is there would otherwise pay nothing.
+                None if subject.due && cost.is_late() && limiter.limit.count_when.is_none() => {
+                    Some(cost.of_number(None))
+                }
+                None => None,
+            };
+            if let Some(measured) = measured {
                 if measured.faulty {
                     limiter.count(Event::Error, host);
                 }

@@ -11,6 +11,28 @@ fn the_example_of_the_readme_is_accepted() {
     let _ = worker::<RateLimit>(&value.to_string());
 }
 
+/// A service may stand there before any limit asks it.
+#[test]
+fn every_word_stands_together_with_every_other() {
+    let configuration = r#"{
+        "limits": [
+            {"name": "per-user", "match": {"paths": [{"prefix": "/api/"}], "methods": ["GET", "POST"]},
+             "not": {"source": {"cidrs": ["10.0.0.0/8"]}}, "key": [{"header": "x-user-id"}, {"path_template": "/users/{id}"}],
+             "quotas": [{"requests": 100, "per": "1m", "burst": 20}, {"requests": 5000, "per": "1d"}], "mode": "enforce", "on_missing": "skip"},
+            {"name": "login-guessing", "match": {"paths": [{"exact": "/login"}]}, "key": ["source"],
+             "quotas": [{"requests": 5, "per": "10m"}], "count_when": {"status": [401, 403]}},
+            {"name": "tokens", "key": ["principal"], "quotas": [{"units": 100000, "per": "1h"}], "cost": {"response_header": "x-tokens-used"}},
+            {"name": "parallel-exports", "match": {"paths": [{"prefix": "/export"}]}, "key": [{"header": "x-tenant"}],
+             "concurrency": {"max": 4, "expire": "5m"}}
+        ],
+        "table": {"max_keys": 65536, "on_full": "deny"},
+        "global": {"cluster": "ratelimit", "domain": "shop", "timeout": "20ms", "on_error": "allow"},
+        "reply": {"status": 429, "problem_json": true, "headers": "draft_11"}}"#;
+    let worker = worker::<RateLimit>(configuration);
+    assert_eq!(worker.get("/login", &[]).status(), 200);
+    assert!(worker.host().calls().is_empty(), "no limit asks for it");
+}
+
 fn limit(words: &str) -> String {
     refusal::<RateLimit>(&format!(r#"{{"limits": [{{"name": "a", {words}}}]}}"#))
 }
@@ -27,6 +49,10 @@ fn limits_that_limit_nothing_or_nonsense_are_refused() {
         (
             format!(r#"{QUOTAS}, "cost": {{"fixed": 2}}"#),
             r#"limits[0]: expected a quota of "units" that "cost" is taken from, found none"#,
+        ),
+        (
+            r#""quotas": [{"units": 9, "per": "1s"}, {"units": 99, "per": "1h", "burst": 4}], "cost": {"fixed": 5}"#.to_owned(),
+            r#"limits[0]: expected a fixed cost that every burst has room for, found a cost of 5 and a burst of 4"#,
         ),
         (
             r#""concurrency": {"max": 1, "expire": "1m"}, "count_when": {"status": [401]}"#.to_owned(),
@@ -109,6 +135,10 @@ fn costs_that_cannot_be_read_are_refused() {
             r#""json_field": "usage..x""#,
             "limits[0].cost.json_field: expected names with dots between such as \"usage.total_tokens\", found \"usage..x\"",
         ),
+        (
+            r#""request_header": "Host""#,
+            "limits[0].cost.request_header: expected another header (the host is told by \"hosts\" in conditions, \"host\" elsewhere), found \"Host\"",
+        ),
         (r#""json_field": []"#, "limits[0].cost.json_field: expected one to 8 fields, found 0"),
         (
             r#""response_header": "x", "default": -1, "max": 0"#,
@@ -130,11 +160,6 @@ fn what_concerns_all_limits_is_checked_too() {
             r#""global": true"#,
             r#""on_error": "deny""#,
             r#"configuration: expected the key "global", since a limit has "global", found none"#,
-        ),
-        (
-            QUOTAS,
-            r#""global": {"cluster": "rl", "domain": "d"}"#,
-            r#"configuration: expected a limit with "global": true, since there is "global" here, found none"#,
         ),
         (
             r#""global": true"#,

@@ -182,6 +182,30 @@ fn a_cost_is_read_from_a_body_that_passes() {
     assert_eq!(errors(&worker), 0);
 }
 
+/// Else whoever takes compressed answers would pay nothing for them.
+#[test]
+fn upstreams_are_asked_for_bodies_that_can_be_read() {
+    let encodings = |cost: &str, headers: &[(&str, &[u8])]| {
+        let worker = limited(&format!(r#"{UNITS}, "cost": {{{cost}}}"#));
+        let (outcome, _) = worker.send("GET", "/", headers);
+        outcome.upstream("accept-encoding").iter().map(|value| value.to_vec()).collect::<Vec<_>>()
+    };
+    let zipped: &[(&str, &[u8])] =
+        &[("x-user-id", b"ann"), ("accept-encoding", b"gzip"), ("accept-encoding", b"br")];
+    assert_eq!(encodings(r#""json_field": "used""#, zipped), [b"identity"]);
+    assert_eq!(
+        encodings(r#""json_field": "used""#, &zipped[..1]),
+        [b""; 0],
+        "who asks for none is left alone"
+    );
+    assert_eq!(
+        encodings(r#""json_field": "used""#, &zipped[1..]),
+        [b"gzip".as_slice(), b"br"],
+        "and who is not limited"
+    );
+    assert_eq!(encodings(r#""response_header": "x-used""#, zipped), [b"gzip".as_slice(), b"br"]);
+}
+
 #[test]
 fn a_body_without_a_cost_costs_the_default_and_is_an_error() {
     let worker =
@@ -205,6 +229,34 @@ fn a_stream_that_is_cut_off_costs_what_was_seen_of_it() {
     exchange.response_body(b"data: {\"usage\": {\"total_tokens\": 10}}\n\ndata: {\"usage\": {\"tot");
     exchange.end(None, Duration::ZERO);
     assert_eq!(status(&worker), 429);
+}
+
+/// Whoever leaves before a response is there has had the work done all the same.
+#[test]
+fn a_request_without_a_response_costs_the_default_and_is_an_error() {
+    for cost in [r#""response_header": "x-used""#, r#""json_field": "used""#] {
+        let worker = limited(&format!(r#"{UNITS}, "cost": {{{cost}, "default": 5}}"#));
+        for expected in [200, 200, 429] {
+            let (status, exchange) = send(&worker, &[]);
+            assert_eq!(status, expected, "{cost}");
+            exchange.end(None, Duration::ZERO);
+        }
+        assert_eq!(errors(&worker), 2, "the refused one cost nothing");
+    }
+    let silent = limited(&format!(r#"{UNITS}, "cost": {{"response_header": "x-used"}}"#));
+    send(&silent, &[]).1.end(None, Duration::ZERO);
+    assert_eq!((errors(&silent), silent.host().shared_size().0), (1, 1), "by default that is nothing");
+}
+
+/// As where the host does not give a response's headers.
+#[test]
+fn a_response_without_headers_costs_the_default_and_is_an_error() {
+    let worker = limited(&format!(r#"{UNITS}, "cost": {{"response_header": "x-used", "default": 10}}"#));
+    send(&worker, &[]).1.response(&[]);
+    assert_eq!((status(&worker), errors(&worker)), (429, 1));
+    let failures = limited(r#""quotas": [{"requests": 1, "per": "10s"}], "count_when": {"status": [401]}"#);
+    send(&failures, &[]).1.response(&[]);
+    assert_eq!(status(&failures), 200, "whether it failed nobody knows");
 }
 
 #[test]

@@ -39,6 +39,55 @@ fn retry_after_is_exact_and_whole_seconds() {
     assert_eq!(worker.get("/", &[]).status(), 200, "who waits as told is admitted");
 }
 
+/// The time that a refusal tells, and whether the same request is admitted after it, and not a second before.
+fn waits(limits: &str, before: usize) -> u64 {
+    let worker = worker::<RateLimit>(&format!(r#"{{"limits": [{limits}]}}"#));
+    let get = || worker.get("/", &[("x-cost", b"2")]);
+    (0..before).for_each(|_| assert_eq!(get().status(), 200));
+    let refused = get();
+    assert_eq!(refused.status(), 429);
+    let told =
+        refused.reply_header("retry-after").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
+    let seconds = told.unwrap_or_default();
+    worker.host().advance(Duration::from_secs(seconds));
+    assert_eq!(get().status(), 200, "who waits {seconds} s is admitted");
+    seconds
+}
+
+#[test]
+fn retry_after_is_that_of_all_limits() {
+    let limit = |name: &str, amount: u32, seconds: u32| {
+        format!(r#"{{"name": "{name}", "quotas": [{{"requests": {amount}, "per": "{seconds}s"}}]}}"#)
+    };
+    let (quick, slow) = (limit("quick", 1, 5), limit("slow", 1, 60));
+    assert_eq!(waits(&[quick.clone(), slow.clone()].join(","), 1), 60, "the later one would refuse as well");
+    assert_eq!(waits(&[slow, quick.clone()].join(","), 1), 60);
+    // The earlier one admits the request that the later one refuses, and wants to be whole again before the next.
+    assert_eq!(waits(&[limit("earlier", 2, 100), quick.clone()].join(","), 1), 50);
+    let tried = limit("tried", 1, 1_000).replace("\"quotas\"", "\"mode\": \"shadow\", \"quotas\"");
+    assert_eq!(waits(&[quick.clone(), tried].join(","), 1), 5, "what is only tried out keeps nobody waiting");
+    let units =
+        r#"{"name": "units", "quotas": [{"units": 3, "per": "30s"}], "cost": {"request_header": "x-cost"}}"#;
+    assert_eq!(waits(&[quick.clone(), units.to_owned()].join(","), 1), 10, "for as much as it costs");
+    let missing =
+        limit("other", 1, 1_000).replace("\"quotas\"", "\"key\": [{\"header\": \"x-none\"}], \"quotas\"");
+    assert_eq!(waits(&[quick, missing].join(","), 1), 5);
+}
+
+#[test]
+fn what_no_time_would_admit_is_told_none() {
+    let worker = worker::<RateLimit>(
+        r#"{"limits": [{"name": "first", "quotas": [{"requests": 1, "per": "5s"}]},
+                       {"name": "large", "quotas": [{"units": 3, "per": "30s"}], "cost": {"request_header": "x-cost"}}]}"#,
+    );
+    assert_eq!(worker.get("/", &[("x-cost", b"1")]).status(), 200);
+    let refused = worker.get("/", &[("x-cost", b"4")]);
+    assert_eq!((refused.status(), refused.reply_header("retry-after")), (429, None));
+    let (status, seconds) = (worker.get("/", &[]).status(), worker.get("/", &[]));
+    assert_eq!((status, seconds.reply_header("retry-after")), (429, Some(b"5".as_slice())));
+    assert_eq!(worker.host().metric("tidegate.rate_limit.large.errors"), 0, "to look is not to count");
+}
+
 #[test]
 fn several_quotas_are_charged_together_or_not_at_all() {
     let quotas = r#"[{"requests": 3, "per": "1m"}, {"requests": 5, "per": "1h"}]"#;
@@ -152,8 +201,11 @@ fn memory_is_bounded_and_no_spent_key_is_forgotten() {
         let _ = worker.get("/", &[("x-user-id", format!("user-{user}").as_bytes())]);
     }
     let (keys, bytes) = worker.host().shared_size();
-    assert!(keys <= 512 / 8 + 1, "{keys} keys");
-    assert!(bytes <= 512 * 32 + keys * 64, "{bytes} bytes");
+    assert!(keys <= 512 / 16 + 2, "{keys} keys: the buckets, the seed, and how many keys are held");
+    assert!(
+        bytes <= 512 * 24 + keys * 40,
+        "{bytes} bytes: a digest and one quota each, and what stands around"
+    );
     assert_eq!(statuses(&worker, b"victim", 1), [429]);
     let full = worker.host().metric("tidegate.rate_limit.per-user.table_full");
     assert!((19_000..20_000).contains(&full), "{full} found no room");

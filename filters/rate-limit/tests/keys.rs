@@ -113,3 +113,15 @@ fn what_is_no_key_is_refused() {
          limits[0].key[4]: expected one of \"host\", \"method\", \"route\", \"source\", \"principal\", {header}, {cookie}, {query}, {path_template}, {claim}, found 7"
     );
 }
+
+/// What the documentation warns of: bytes as they were sent are the key, whatever a server makes of them.
+#[test]
+fn cookies_and_headers_are_keys_as_they_were_sent() {
+    let by_cookie = once_per(r#"[{"cookie": "sid"}]"#);
+    let cookie = |value: &[u8]| by_cookie.get("/", &[("cookie", value)]).status() == 200;
+    let sent: [&[u8]; 5] = [b"sid=a", b"x=1;sid=a;y=2", b"sid=%61", b"sid=\"a\"", b"sid=a; sid=b"];
+    assert_eq!(sent.map(cookie), [true, false, true, true, true]);
+    let by_header = once_per(r#"[{"header": "X-Id"}]"#);
+    let header = |value: &[u8]| by_header.get("/", &[("x-id", value)]).status() == 200;
+    assert_eq!([header(b"a"), header(b"a"), header(b"A"), header(b"")], [true, false, true, true]);
+}

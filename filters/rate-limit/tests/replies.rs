@@ -153,6 +153,21 @@ fn problems_that_are_no_violation_say_what_they_are() {
 }
 
 #[test]
+fn a_refusal_says_in_plain_words_what_it_is_for() {
+    let worker = worker::<RateLimit>(
+        r#"{"limits": [{"name": "per-user", "key": [{"header": "x-user-id"}], "on_missing": "deny", "quotas": [{"requests": 1, "per": "1h"}]}],
+            "table": {"max_keys": 1}}"#,
+    );
+    let said = |headers: &[(&str, &[u8])]| replied(worker.get("/", headers)).body.into_owned();
+    assert_eq!(worker.get("/", &[("x-user-id", b"a")]).status(), 200);
+    assert_eq!(said(&[("x-user-id", b"a")]), "too many requests\n");
+    assert_eq!(said(&[]), "the request lacks what it would be counted by\n");
+    assert_eq!(said(&[("x-user-id", b"b")]), "there is no room to count the request in\n");
+    worker.host().fail("shared", tidegate_filter_api::HostError::InternalFailure);
+    assert_eq!(said(&[("x-user-id", b"a")]), "the rate limit could not be checked\n");
+}
+
+#[test]
 fn a_full_table_is_reduced_capacity() {
     let worker = worker::<RateLimit>(
         r#"{"limits": [{"name": "per-user", "key": [{"header": "x-user-id"}], "quotas": [{"requests": 1, "per": "1h"}]}],

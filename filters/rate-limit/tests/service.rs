@@ -148,6 +148,21 @@ fn who_is_over_the_limit_is_told_when_it_is_reset() {
     assert_eq!(metric(&worker, "per-tenant.denied"), 1);
 }
 
+/// A quota here has taken what the service then refused: to come back before it is whole would be in vain.
+#[test]
+fn a_refusal_of_the_service_tells_the_wait_of_limits_here_too() {
+    let worker = global(
+        r#"{"name": "both", "quotas": [{"requests": 1, "per": "100s"}], "global": true}, {"name": "other", "quotas": [{"requests": 9, "per": "1s"}]}"#,
+        "deny",
+        "",
+    );
+    let (token, mut exchange) = send(&worker, &[]);
+    let outcome = exchange.answer(token, said(answer(OVER, &[(OVER, 0, 5)]))).unwrap();
+    assert_eq!(outcome.reply_header("retry-after"), Some(b"100".as_slice()));
+    worker.host().advance(Duration::from_secs(100));
+    let _ = send(&worker, &[]);
+}
+
 #[test]
 fn the_services_own_headers_and_body_are_passed_on_once() {
     let worker = global(PER_TENANT, "deny", r#""reply": {"headers": "draft_11"},"#);

@@ -130,6 +130,12 @@ impl Filter for Suite {
         }
     }
 
+    fn on_end(&self, host: &dyn Host) {
+        for (place, member) in self.members.iter().enumerate() {
+            member.on_end(&self.host(host, place));
+        }
+    }
+
     fn on_dispatched(&self, host: &dyn Host, token: CallToken, result: CalloutResult) {
         let Some(place) = self.dispatched.borrow_mut().remove(&token) else { return };
         if let Some(member) = self.members.get(place) {

@@ -84,6 +84,10 @@ impl Member {
         each!(self, filter => filter.on_tick(host));
     }
 
+    pub(crate) fn on_end(&self, host: &dyn Host) {
+        each!(self, filter => filter.on_end(host));
+    }
+
     pub(crate) fn on_dispatched(&self, host: &dyn Host, token: CallToken, result: CalloutResult) {
         each!(self, filter => filter.on_dispatched(host, token, result));
     }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use tidegate_config::HeaderName;
 use tidegate_filter_api::{
     CallToken, Callout, Cas, Clock, HeaderBlock, Host, HostError, MetricId, MetricKind, Property,
     SharedValue, Timestamp,
@@ -65,6 +66,14 @@ impl Host for SharedHost<'_> {
 
     fn record(&self, metric: MetricId, value: u64) {
         self.host.record(metric, value);
+    }
+
+    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
+        self.host.request_headers()
+    }
+
+    fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>> {
+        self.host.request_header(name)
     }
 
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {

@@ -46,6 +46,7 @@ fn a_refused_request_meets_no_later_filter_but_is_counted() {
     assert_eq!(outcome.status(), 401);
     assert_eq!(suite.host().metric("tidegate.rate_limit.each.allowed"), 0);
     exchange.end(Some(401), Duration::from_millis(1));
+    suite.tick();
     assert_eq!(suite.host().metric("code=.=4xx;.;who=.=unknown;.;requests"), 1);
 }
 

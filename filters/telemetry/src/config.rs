@@ -1,192 +1,126 @@
 //! The filter's configuration.
 
-use tidegate_config::{Cursor, Decode, HeaderName, Object};
+use std::time::Duration;
 
-use crate::attribute::Attribute;
+use tidegate_config::{Cursor, Decode, fill};
+use tidegate_matchers::{ClientAddress, TemplateSet};
+
+pub(crate) mod access_log;
+pub(crate) mod endpoint;
+pub(crate) mod label;
+pub(crate) mod metric;
+mod preset;
+pub(crate) mod trace;
+pub(crate) mod when;
+
+use access_log::AccessLog;
+use endpoint::Endpoint;
+use metric::{Metric, Surroundings};
+use trace::Trace;
 
 /// The filter's configuration: see the filter's README for every word.
 #[derive(Debug)]
 pub struct Config {
     pub(crate) metrics: Vec<Metric>,
+    /// `None`: Envoy keeps them.
+    pub(crate) metrics_to: Option<(Endpoint, Duration)>,
+    pub(crate) path_templates: TemplateSet,
     pub(crate) max_series: usize,
     pub(crate) access_log: Vec<AccessLog>,
+    pub(crate) trace: Option<Trace>,
+    pub(crate) client_address: ClientAddress,
+    /// What OTLP says of the proxy itself.
+    pub(crate) resource: Vec<(String, String)>,
 }
 
-/// One metric.
-#[derive(Debug)]
-pub(crate) struct Metric {
-    pub(crate) name: String,
-    pub(crate) kind: Kind,
-    pub(crate) labels: Vec<Label>,
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            metrics: Vec::new(),
+            metrics_to: None,
+            path_templates: TemplateSet::default(),
+            max_series: 2_000,
+            access_log: Vec::new(),
+            trace: None,
+            client_address: ClientAddress::default(),
+            resource: Vec::new(),
+        }
+    }
 }
-
-/// What a metric measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// How many exchanges.
-    Counter,
-    /// How long they took, in whole units of this many nanoseconds.
-    Duration(u64),
-}
-
-#[derive(Debug)]
-pub(crate) struct Label {
-    pub(crate) name: String,
-    pub(crate) source: Source,
-}
-
-/// Where a label's value comes from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    Attribute(Attribute),
-    /// All values of a header; one that is not allowed, if there is such a list, becomes `other`.
-    Header {
-        name: HeaderName,
-        allow: Vec<String>,
-    },
-}
-
-/// One access log.
-#[derive(Debug)]
-pub(crate) struct AccessLog {
-    pub(crate) fields: Vec<(&'static str, Attribute)>,
-}
-
-const ATTRIBUTES: [(&str, Attribute); 8] = [
-    ("route_name", Attribute::RouteName),
-    ("method", Attribute::Method),
-    ("host", Attribute::Host),
-    ("path", Attribute::Path),
-    ("status", Attribute::Status),
-    ("status_class", Attribute::StatusClass),
-    ("duration", Attribute::Duration),
-    ("principal", Attribute::Principal),
-];
 
 impl Decode for Config {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let metrics = object.get("metrics").map_or(Some(Vec::new()), |cursor| {
-            let metrics: Vec<Metric> = cursor.decode()?;
-            for (index, metric) in metrics.iter().enumerate() {
-                if metrics.iter().take(index).any(|earlier| earlier.name == metric.name) {
-                    return cursor
-                        .expected_found("each metric name once", format_args!("\"{}\" twice", metric.name));
-                }
-            }
-            Some(metrics)
+        let mut config = Self::default();
+        let mut fine = true;
+        let templates = object.get("path_templates");
+        fine &= fill(templates, &mut config.path_templates, |cursor| cursor.decode());
+        let export = object.get("metrics_to");
+        fine &= fill(export, &mut config.metrics_to, |cursor| metrics_to(cursor).map(Some));
+        let around = Surroundings { templates: templates.is_some(), otlp: export.is_some() };
+        fine &= object.fill("preset", &mut config.metrics, |cursor| {
+            cursor.word(&[("otel_http", ())]).map(|()| preset::otel_http(around))
         });
-        let max_series = object.get("max_series").map_or(Some(2_000), |cursor| cursor.integer(1, 100_000));
-        let access_log = object.or("access_log", Vec::new());
-        object.finish();
-        Some(Self {
-            metrics: metrics?,
-            max_series: usize::try_from(max_series?).ok()?,
-            access_log: access_log?,
-        })
-    }
-}
-
-impl Decode for Metric {
-    fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        let mut object = cursor.object()?;
-        let name_cursor = object.require("name");
-        let name =
-            name_cursor.and_then(|cursor| metric_name(cursor, "a metric name of letters, digits and \"_\""));
-        let kind = kind(&mut object);
-        let labels = object.get("labels").map_or(Some(Vec::new()), |cursor| {
-            let labels: Vec<Option<Label>> =
-                cursor.entries()?.map(|(name, cursor)| label(name, cursor)).collect();
-            labels.into_iter().collect::<Option<Vec<Label>>>().map(|mut labels| {
-                // A Struct's members arrive in any order: sorted, a series has one name whoever wrote it.
-                labels.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-                labels
-            })
+        fine &= object.get("metrics").is_none_or(|cursor| metrics(cursor, around, &mut config.metrics));
+        fine &= object.fill("max_series", &mut config.max_series, |cursor| {
+            cursor.integer(1, 100_000).and_then(|most| usize::try_from(most).ok())
         });
+        fine &= object.fill("access_log", &mut config.access_log, |cursor| {
+            cursor.list(|log| AccessLog::decode(log, around.templates))
+        });
+        fine &= object
+            .fill("trace", &mut config.trace, |cursor| Trace::decode(cursor, around.templates).map(Some));
+        fine &= object.fill("client_address", &mut config.client_address, |cursor| cursor.decode());
+        fine &= object.fill("resource", &mut config.resource, resource);
         object.finish();
-        let (name, kind) = (name?, kind?);
-        if let (Kind::Duration(_), Some(stem)) = (kind, name.strip_suffix("_seconds")) {
-            // A histogram here holds whole numbers: in seconds it would be wrong by a thousand, or mostly zero.
-            return name_cursor?
-                .expected(format_args!("a name for whole units, such as \"{stem}_milliseconds\""));
+        if !fine {
+            return None;
         }
-        Some(Self { name, kind, labels: labels? })
-    }
-}
-
-fn kind(object: &mut Object<'_>) -> Option<Kind> {
-    let kind =
-        object.require("type").and_then(|cursor| cursor.word(&[("counter", false), ("histogram", true)]));
-    let value = object.get("value");
-    let unit = object.get("unit");
-    if !kind? {
-        for (cursor, key) in [(value, "value"), (unit, "unit")] {
-            if let Some(cursor) = cursor {
-                return cursor.expected_found(format_args!("\"{key}\" on a histogram only"), "a counter");
-            }
+        if config.metrics.is_empty() && config.access_log.is_empty() && config.trace.is_none() {
+            return cursor
+                .expected_found("\"metrics\", \"preset\", \"access_log\" or \"trace\"", "none of them");
         }
-        return Some(Kind::Counter);
+        Some(config)
     }
-    let Some(value) = value else {
-        return object.cursor().expected_found("the key \"value\"", "none");
-    };
-    value.word(&[("duration", ())])?;
-    let units = [("ms", 1_000_000), ("us", 1_000)];
-    unit.map_or(Some(1_000_000), |cursor| cursor.word(&units)).map(Kind::Duration)
 }
 
-fn label(name: &str, cursor: Cursor<'_>) -> Option<Label> {
-    if !is_metric_name(name) {
-        return cursor
-            .expected_found("a label named in letters, digits and \"_\"", format_args!("\"{name}\""));
-    }
-    let source = match cursor.as_str() {
-        Some("path") => {
-            // Every path is a series of its own: the bound would be full within minutes.
-            cursor.expected("an attribute with few values (\"path\" has one per request)")
+/// Whether all metrics are fine; they stand behind those of a preset.
+fn metrics(cursor: Cursor<'_>, around: Surroundings, metrics: &mut Vec<Metric>) -> bool {
+    let Some(own) = cursor.list(|metric| Metric::decode(metric, around)) else { return false };
+    for metric in own {
+        if metrics.iter().any(|other| other.name == metric.name) {
+            cursor.expected_found::<()>("each metric name once", format_args!("\"{}\" twice", metric.name));
+            return false;
         }
-        Some(_) => cursor.word(&ATTRIBUTES).map(Source::Attribute),
-        None => {
-            let mut object = cursor.object()?;
-            let name = object.required("header");
-            let allow = object.get("allow").map_or(Some(Vec::new()), Cursor::non_empty_list);
-            object.finish();
-            Some(Source::Header { name: name?, allow: allow? })
+        metrics.push(metric);
+    }
+    true
+}
+
+/// `{otlp: {cluster: collector}, every: 10s}`
+fn metrics_to(cursor: Cursor<'_>) -> Option<(Endpoint, Duration)> {
+    let mut object = cursor.object()?;
+    let endpoint = object.required("otlp");
+    let mut every = Duration::from_secs(10);
+    let fine = object.fill("every", &mut every, |cursor| {
+        let every: tidegate_config::Duration = cursor.decode()?;
+        let seconds = every.get().as_secs_f64();
+        if (1.0..=3_600.0).contains(&seconds) {
+            Some(every.get())
+        } else {
+            cursor.expected("a duration from \"1s\" to \"1h\"")
         }
-    };
-    Some(Label { name: name.to_owned(), source: source? })
+    });
+    object.finish();
+    endpoint.filter(|_| fine).map(|endpoint| (endpoint, every))
 }
 
-impl Decode for AccessLog {
-    fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        let mut object = cursor.object()?;
-        let to = object.require("to").and_then(|cursor| cursor.word(&[("log", ())]));
-        let fields = object.require("fields").and_then(Cursor::non_empty_list);
-        object.finish();
-        to?;
-        Some(Self { fields: fields?.into_iter().map(|Field(name, attribute)| (name, attribute)).collect() })
+/// `{service.name: shop, deployment.environment.name: production}`
+fn resource(cursor: Cursor<'_>) -> Option<Vec<(String, String)>> {
+    const MOST: usize = 32;
+    let resource = cursor.members(|name, value| Some((name.to_owned(), value.decode()?)))?;
+    if resource.len() > MOST {
+        return cursor.expected_found(format_args!("at most {MOST} attributes"), resource.len());
     }
-}
-
-struct Field(&'static str, Attribute);
-
-impl Decode for Field {
-    fn decode(cursor: Cursor<'_>) -> Option<Self> {
-        let words = ATTRIBUTES.map(|(name, attribute)| (name, (name, attribute)));
-        cursor.word(&words).map(|(name, attribute)| Self(name, attribute))
-    }
-}
-
-fn metric_name(cursor: Cursor<'_>, expected: &str) -> Option<String> {
-    match cursor.as_str().filter(|name| is_metric_name(name)) {
-        Some(name) => Some(name.to_owned()),
-        None => cursor.expected(expected),
-    }
-}
-
-/// Prometheus' data model, without the colon that is reserved for recording rules.
-fn is_metric_name(name: &str) -> bool {
-    (1..=128).contains(&name.len())
-        && !name.starts_with(|first: char| first.is_ascii_digit())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    Some(resource)
 }

@@ -181,7 +181,7 @@ fn detail(place: &str, response: &Response) -> String {
     value.map_or(format!(", no {name}"), |value| format!(", {name}: {value}"))
 }
 
-/// An exchange is counted a moment after its response has arrived.
+/// An exchange is counted a moment after its response has arrived, and told with the worker's next tick.
 fn metric(name: &str, labels: &[(&str, &str)], envoy: &Envoy) -> Result<String> {
     let deadline = Instant::now() + METRIC_LIMIT;
     let wanted: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
@@ -190,7 +190,8 @@ fn metric(name: &str, labels: &[(&str, &str)], envoy: &Envoy) -> Result<String> 
         let text = envoy.admin_get("/stats/prometheus")?;
         let mut lines = text.lines().filter(|line| line.starts_with(name));
         let found = lines.find(|line| wanted.iter().all(|label| line.contains(label)));
-        if let Some((_, value)) = found.and_then(|line| line.rsplit_once(' ')) {
+        let value = found.and_then(|line| line.rsplit_once(' ')).map(|(_, value)| value);
+        if let Some(value) = value.filter(|value| *value != "0" || Instant::now() > deadline) {
             return Ok(format!("{name} with {}: {value}", shown.join(", ")));
         }
         if Instant::now() > deadline {

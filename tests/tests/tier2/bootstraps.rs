@@ -7,8 +7,16 @@ use e2e::tools;
 use e2e::upstream::Upstreams;
 use libtest_mimic::{Failed, Trial};
 
-const NAMES: [&str; 7] =
-    ["rate-limit", "rate-limit-service", "header-routing", "auth", "telemetry", "all-filters", "suite"];
+const NAMES: [&str; 8] = [
+    "rate-limit",
+    "rate-limit-service",
+    "header-routing",
+    "auth",
+    "telemetry",
+    "telemetry-otlp",
+    "all-filters",
+    "suite",
+];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let each = NAMES.map(|name| Trial::test(format!("bootstraps::{name}"), move || starts(name)));

@@ -29,6 +29,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("rate_limit::leases_expire", leases_expire),
         Trial::test("rate_limit::events_pass_while_their_cost_is_read", events_pass),
         Trial::test("rate_limit::grpc_calls_at_once", grpc),
+        Trial::test("rate_limit::a_service_out_of_reach_goes_the_configured_way", out_of_reach),
     ]);
     trials
 }
@@ -297,6 +298,39 @@ fn event_stream(wait: mpsc::Receiver<()>) -> Result<SocketAddr, Failed> {
         stream.write_all(b"0\r\n\r\n")
     });
     Ok(address)
+}
+
+/// A cluster that is not there, and one in which nobody listens: each request is counted, and none waits for long.
+fn out_of_reach() -> Result<(), Failed> {
+    let upstreams = Upstreams::start()?;
+    // Bound and let go: nobody listens there.
+    let nobody = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    for (cluster, on_error, expected) in
+        [("absent", "deny", 503), ("absent", "allow", 200), ("dead", "deny", 503), ("dead", "allow", 200)]
+    {
+        let configuration = json!({
+            "limits": [{"name": "all", "global": true}],
+            "global": {"cluster": cluster, "domain": "shop", "timeout": "1s", "on_error": on_error},
+        });
+        let filters = [("rate-limit", &configuration)];
+        let mut bootstrap = bootstrap::with_filters(&filters, &upstreams, Form::Struct)?;
+        let clusters = bootstrap["static_resources"]["clusters"].as_array_mut().ok_or("no clusters")?;
+        clusters.push(bootstrap::grpc_cluster("dead", nobody));
+        let envoy = Envoy::start(&bootstrap, 1)?;
+        for asked in 1..=3 {
+            let status = send(envoy.address(), &[])?.status;
+            let counted = (metric(&envoy, "all.errors")?, metric(&envoy, "all.denied")?);
+            let denied = if on_error == "deny" { asked } else { 0 };
+            if (status, counted) != (expected, (asked, denied)) {
+                return Err(format!(
+                    "{cluster}, {on_error}: {status}, errors and denied {counted:?}\n{}",
+                    envoy.log()
+                )
+                .into());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Many calls on one connection at the same time: those beyond the quota get RESOURCE_EXHAUSTED, none a broken stream.

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use e2e::companions;
 
-use super::{go, oidc, redis, say};
-use crate::staging;
+use super::{deb, go, oidc, redis, say};
+use crate::{process, staging};
 
 /// Finds, fetches or builds a program.
 type Prepare = fn() -> Result<PathBuf>;
@@ -21,9 +21,24 @@ type Find = fn() -> Result<Option<PathBuf>>;
 const WAYS: &[(&str, Prepare, Find)] = &[
     ("redis-server", redis::prepare, || Ok(redis::find())),
     ("ratelimit", || go::tool("ratelimit"), || go::find_tool("ratelimit")),
+    ("otelcol", || go::tool("otelcol"), || go::find_tool("otelcol")),
+    ("prometheus", || prometheus("prometheus"), || Ok(find_prometheus("prometheus"))),
+    ("promtool", || prometheus("promtool"), || Ok(find_prometheus("promtool"))),
     ("opa", || go::tool("opa"), || go::find_tool("opa")),
     ("oidc-provider", oidc::prepare, oidc::find),
 ];
+
+/// Prometheus and what belongs to it: from `PATH`, else out of Debian's package.
+fn prometheus(program: &str) -> Result<PathBuf> {
+    match process::on_path(program) {
+        Some(found) => Ok(found),
+        None => deb::program("prometheus", &format!("usr/bin/{program}")),
+    }
+}
+
+fn find_prometheus(program: &str) -> Option<PathBuf> {
+    process::on_path(program).or_else(|| deb::find("prometheus", &format!("usr/bin/{program}")))
+}
 
 /// Makes all of them ready. One that cannot be had is reported, and no reason to do without the others: the tests that
 /// need it will say that they were not run.

@@ -17,41 +17,46 @@ pub(super) fn program(package: &str, program: &str) -> Result<PathBuf> {
     }
     let _lock = Lock::take("deb")?;
     let folder = folder(package);
-    let name = Path::new(program).file_name().context("a program has a name")?;
-    staging::replace_dir(&folder, |partial| {
-        let root = partial.join("root");
-        Apt::of_this_machine()?.unpack_with_libraries(&[package], &root)?;
-        if !root.join(program).exists() {
-            bail!("Debian's {package} has no {program}");
-        }
-        // The libraries that came along are found by the place where they will be, not by where they are now.
-        let (root, starter) = (folder.join("root"), partial.join(name));
-        let libraries = libraries(&partial.join("root"), &root)?;
-        let script = format!(
-            "#!/bin/sh\nLD_LIBRARY_PATH=\"{libraries}\" exec \"{}\" \"$@\"\n",
-            root.join(program).display()
-        );
-        fs::write(&starter, script)?;
-        Ok(fs::set_permissions(&starter, fs::Permissions::from_mode(0o755))?)
-    })?;
-    Ok(folder.join(name))
+    // Another program of the package may have been asked for earlier.
+    if !folder.join("root").join(program).exists() {
+        staging::replace_dir(&folder, |partial| {
+            Apt::of_this_machine()?.unpack_with_libraries(&[package], &partial.join("root"))?;
+            if !partial.join("root").join(program).exists() {
+                bail!("Debian's {package} has no {program}");
+            }
+            Ok(())
+        })?;
+    }
+    // The libraries that came along are found beside it.
+    let libraries = libraries(&folder.join("root"))?;
+    let script = format!(
+        "#!/bin/sh\nLD_LIBRARY_PATH=\"{libraries}\" exec \"{}\" \"$@\"\n",
+        folder.join("root").join(program).display()
+    );
+    let starter = starter(package, program).context("a program has a name")?;
+    staging::write_file(&starter, script.as_bytes())?;
+    fs::set_permissions(&starter, fs::Permissions::from_mode(0o755))?;
+    Ok(starter)
 }
 
 /// The program, if it is unpacked already.
 pub(super) fn find(package: &str, program: &str) -> Option<PathBuf> {
-    let starter = folder(package).join(Path::new(program).file_name()?);
-    starter.is_file().then_some(starter)
+    starter(package, program).filter(|starter| starter.is_file())
 }
 
-/// The folders of libraries below `root`, as they will be called below `finally`.
-fn libraries(root: &Path, finally: &Path) -> Result<String> {
+fn starter(package: &str, program: &str) -> Option<PathBuf> {
+    Some(folder(package).join(Path::new(program).file_name()?))
+}
+
+/// The folders of libraries below `root`.
+fn libraries(root: &Path) -> Result<String> {
     let mut folders = Vec::new();
     for lib in ["lib", "usr/lib"] {
         let Ok(entries) = fs::read_dir(root.join(lib)) else { continue };
         for entry in entries {
             let name = entry?.file_name();
             if name.to_string_lossy().ends_with("-linux-gnu") {
-                folders.push(finally.join(lib).join(name).display().to_string());
+                folders.push(root.join(lib).join(name).display().to_string());
             }
         }
     }

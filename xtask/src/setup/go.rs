@@ -75,7 +75,13 @@ impl Pins {
                 .with_context(|| format!("{name}'s go.mod has no `{first}`"))
         };
         let (package, oldest) = (word("tool ")?, word("go ")?);
-        let digest = Sha256::new().chain_update(&module).chain_update(&sums).finalize();
+        let digest = Sha256::new().chain_update(&module).chain_update(&sums);
+        // Some have a few lines of their own beside the pins.
+        let digest = match fs::read(folder.join("main.go")) {
+            Ok(main) => digest.chain_update(main),
+            Err(_) => digest,
+        };
+        let digest = digest.finalize();
         let identity = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         Ok(Pins { folder, package, oldest, identity })
     }

@@ -18,7 +18,7 @@ pub fn start<F: Filter>() {
     proxy_wasm::set_root_context(|context| Box::new(Root::<F> { context, plugin: None }));
 }
 
-struct Root<F> {
+struct Root<F: Filter> {
     context: u32,
     /// `None` until configured; no stream begins before that.
     plugin: Option<Rc<Plugin<F>>>,
@@ -75,6 +75,16 @@ impl<F: Filter> RootContext for Root<F> {
         let stream =
             self.plugin.as_ref().map(|plugin| Rc::new(Shared(RefCell::new(Stream::new(Rc::clone(plugin))))));
         Some(Box::new(Http { context, stream }))
+    }
+}
+
+/// The SDK drops a root context when the host deletes it; `proxy_on_done` would say so earlier, but is called for each
+/// stream as well.
+impl<F: Filter> Drop for Root<F> {
+    fn drop(&mut self) {
+        if let Some(plugin) = self.plugin.take() {
+            plugin.on_end(&Envoy);
+        }
     }
 }
 

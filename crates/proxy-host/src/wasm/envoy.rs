@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tidegate_config::HeaderName;
 use tidegate_filter_api::{
     CallToken, Callout, Cas, Clock, Edit, EditKind, HeaderBlock, Host, HostError, LocalReply, MetricId,
     MetricKind, Property, SharedValue, Timestamp,
@@ -82,6 +83,15 @@ impl Host for Envoy {
         abi::record_metric(metric.0, value);
     }
 
+    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
+        header_block(abi::REQUEST_HEADERS)
+    }
+
+    fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>> {
+        let path = [b"request\0headers\0", name.as_str().as_bytes()].concat();
+        abi::property(&path).ok().map(<[u8]>::into_vec)
+    }
+
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {
         header_block(abi::RESPONSE_HEADERS)
     }
@@ -105,10 +115,6 @@ fn milliseconds(timeout: Duration) -> u32 {
 }
 
 impl Wire for Envoy {
-    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
-        header_block(abi::REQUEST_HEADERS)
-    }
-
     fn edit(&self, map: Map, edit: Edit<'_>) -> Result<(), HostError> {
         let map = match map {
             Map::Request => abi::REQUEST_HEADERS,

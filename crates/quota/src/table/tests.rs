@@ -59,6 +59,30 @@ fn the_ceiling_is_a_ceiling() {
     }
 }
 
+/// What the filter's documentation promises of a table that is filled by digests.
+#[test]
+fn new_keys_find_room_until_about_half_of_it_is_taken() {
+    const PLACES: u64 = 65_536;
+    const ASKED: u64 = 2_000;
+    for (taken, expected) in [(PLACES * 2 / 5, 0..=8), (PLACES / 2, 9..=40)] {
+        let host = FakeHost::new();
+        let table = table(&host, PLACES);
+        // Spread as digests are, and the same in each run (splitmix64).
+        let digest = |key: u64| {
+            let mixed = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            KeyDigest::from(mixed ^ (mixed >> 31))
+        };
+        (0..taken).for_each(|key| {
+            decide(&table, digest(key), &host, 1);
+        });
+        let full =
+            (taken..taken + ASKED).filter(|key| decide(&table, digest(*key), &host, 1).is_none()).count();
+        assert!(expected.contains(&full), "{full} of {ASKED} found no room where {taken} places are taken");
+    }
+}
+
 #[test]
 fn another_plugins_bytes_are_no_table() {
     let host = FakeHost::new();

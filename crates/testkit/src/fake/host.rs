@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use tidegate_config::HeaderName;
 use tidegate_filter_api::{
     CallToken, Callout, Cas, Clock, Edit, EditKind, HeaderBlock, Host, HostError, LocalReply, MetricId,
     MetricKind, Property, SharedValue, Timestamp,
@@ -164,6 +165,24 @@ impl FakeHost {
         self.was_reset.get()
     }
 
+    /// What Envoy's attributes say of the request's headers.
+    fn request_property(&self, property: Property) -> Option<Vec<u8>> {
+        match property.path() {
+            b"request\0method" => self.joined(":method"),
+            b"request\0host" => self.joined(":authority"),
+            b"request\0scheme" => self.joined(":scheme"),
+            path => self.joined(std::str::from_utf8(path.strip_prefix(b"request\0headers\0")?).ok()?),
+        }
+    }
+
+    /// The values of a header of the request, commas between them.
+    fn joined(&self, name: &str) -> Option<Vec<u8>> {
+        let request = self.request.borrow();
+        let values = request.iter().filter(|(found, _)| found == name).map(|(_, value)| value.as_slice());
+        let values: Vec<&[u8]> = values.collect();
+        (!values.is_empty()).then(|| values.join(&b','))
+    }
+
     /// Counts the call; until the guard is dropped, what is allocated is the host's.
     fn enter(&self, call: &'static str) -> Uncounted {
         let uncounted = Uncounted::begin();
@@ -231,7 +250,8 @@ impl Host for FakeHost {
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {
         let _host = self.enter("property");
-        self.properties.borrow().get(property.path()).cloned()
+        let set = self.properties.borrow().get(property.path()).cloned();
+        set.or_else(|| self.request_property(property))
     }
 
     fn set_property(&self, property: Property, value: &[u8]) -> Result<(), HostError> {
@@ -262,20 +282,31 @@ impl Host for FakeHost {
         let _host = self.enter("record");
         let value = i64::try_from(value).expect("small values");
         let mut metrics = self.metrics.borrow_mut();
-        let Some((kind, name, _)) = metrics.get(metric.0 as usize).cloned() else {
-            panic!("metric {} was never defined", metric.0)
+        let name = match metrics.get_mut(metric.0 as usize) {
+            None => panic!("metric {} was never defined", metric.0),
+            Some((MetricKind::Counter, name, _)) => panic!("{name} is a counter and only grows"),
+            Some((MetricKind::Histogram, _, sum)) => {
+                *sum += value;
+                return;
+            }
+            Some((MetricKind::Gauge, name, _)) => name.clone(),
         };
-        match kind {
-            MetricKind::Counter => panic!("{name} is a counter and only grows"),
-            MetricKind::Histogram => {
-                metrics.iter_mut().skip(metric.0 as usize).take(1).for_each(|metric| metric.2 += value);
-            }
-            // Defined twice, it is one gauge: its value is the sum over all definitions.
-            MetricKind::Gauge => {
-                metrics.iter_mut().filter(|metric| metric.1 == name).for_each(|metric| metric.2 = 0);
-                metrics.iter_mut().skip(metric.0 as usize).take(1).for_each(|metric| metric.2 = value);
-            }
-        }
+        // Defined twice, it is one gauge: its value is the sum over all definitions.
+        let mut others = metrics.iter_mut().filter(|metric| metric.1 == name);
+        others.next().expect("it is among them").2 = value;
+        others.for_each(|metric| metric.2 = 0);
+    }
+
+    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
+        let _host = self.enter("request_headers");
+        self.attempt("request_headers")?;
+        // Through the serialised form, as from a real host.
+        HeaderBlock::new(block(&self.request.borrow()).as_bytes().into()).map_err(|_| HostError::Other(0))
+    }
+
+    fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>> {
+        let _host = self.enter("request_header");
+        self.joined(name.as_str())
     }
 
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {
@@ -296,13 +327,6 @@ impl Host for FakeHost {
 }
 
 impl Wire for FakeHost {
-    fn request_headers(&self) -> Result<HeaderBlock, HostError> {
-        let _host = self.enter("request_headers");
-        self.attempt("request_headers")?;
-        // Through the serialised form, as from a real host.
-        HeaderBlock::new(block(&self.request.borrow()).as_bytes().into()).map_err(|_| HostError::Other(0))
-    }
-
     fn edit(&self, map: Map, edit: Edit<'_>) -> Result<(), HostError> {
         let _host = self.enter("edit");
         self.attempt("edit")?;

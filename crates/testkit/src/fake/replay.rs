@@ -69,12 +69,17 @@ impl<F: Filter> Target for Worker<F> {
             (":method".to_owned(), request.method.clone().into_bytes()),
             (":path".to_owned(), request.path.clone()),
             (":authority".to_owned(), request.host.clone().into_bytes()),
+            (":scheme".to_owned(), b"http".to_vec()),
         ];
         if request.grpc {
             pairs.push(("content-type".to_owned(), b"application/grpc".to_vec()));
             pairs.push(("te".to_owned(), b"trailers".to_vec()));
         }
         pairs.extend(headers);
+        if request.grpc {
+            pairs.push(("content-type".to_owned(), b"application/grpc".to_vec()));
+            pairs.push(("te".to_owned(), b"trailers".to_vec()));
+        }
         // Envoy chooses a route before the filters, and again when they ask it to.
         self.host.set(Property::ROUTE_NAME, backend(&pairs).as_bytes());
         let (mut outcome, mut exchange) = self.send_pairs(pairs, request.body.is_empty() && !request.grpc);
@@ -100,6 +105,7 @@ impl<F: Filter> Target for Worker<F> {
         response.headers = exchange.response_pairs(passing);
         response.headers.retain(|(name, _)| name != ":status");
         exchange.response_body(&response.body);
+        self.describe(request, &response);
         exchange.end(Some(response.status), Duration::from_millis(1));
         Ok(response)
     }
@@ -109,6 +115,8 @@ impl<F: Filter> Target for Worker<F> {
     }
 
     fn metric(&mut self, name: &str) -> u64 {
+        // What a filter writes at its ticks has been written when somebody looks a while later.
+        self.tick();
         let metrics = self.host.metrics.borrow();
         // Envoy puts this in front of every name that a module defines.
         let named = metrics.iter().filter(|metric| format!("wasmcustom.{}", metric.1).contains(name));
@@ -117,6 +125,27 @@ impl<F: Filter> Target for Worker<F> {
 
     fn log(&mut self) -> String {
         LOG.with_borrow(String::clone)
+    }
+}
+
+impl<F: Filter> Worker<F> {
+    /// Says of an exchange that has ended what Envoy's attributes say.
+    fn describe(&self, request: &Request, response: &Response) {
+        let number = |property: Property, number: usize| {
+            let number = i64::try_from(number).expect("small numbers");
+            self.host.set(property, &number.to_le_bytes());
+        };
+        number(Property::REQUEST_SIZE, request.body.len());
+        number(Property::RESPONSE_SIZE, response.body.len());
+        match response.grpc_status {
+            Some(status) => number(Property::GRPC_STATUS, usize::try_from(status).expect("small numbers")),
+            None => self.host.unset(Property::GRPC_STATUS),
+        }
+        match &response.reached {
+            Some(cluster) => self.host.set(Property::UPSTREAM_CLUSTER, cluster.as_bytes()),
+            None => self.host.unset(Property::UPSTREAM_CLUSTER),
+        }
+        self.host.set(Property::REQUEST_PROTOCOL, if request.grpc { b"HTTP/2" } else { b"HTTP/1.1" });
     }
 }
 

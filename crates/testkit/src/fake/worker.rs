@@ -61,6 +61,8 @@ pub struct Worker<F: Filter> {
 pub struct Exchange<F: Filter> {
     host: Rc<FakeHost>,
     stream: Stream<F>,
+    /// As the upstream got them, or as the filter left them.
+    request: Pairs,
 }
 
 /// Configures `F` on a host of its own.
@@ -130,8 +132,11 @@ impl<F: Filter> Worker<F> {
         properties.retain(|path, _| !path.starts_with(b"tg."));
         properties.append(&mut self.host.left.borrow_mut());
         drop(properties);
-        let mut exchange =
-            Exchange { host: Rc::clone(&self.host), stream: Stream::new(Rc::clone(&self.plugin)) };
+        let mut exchange = Exchange {
+            host: Rc::clone(&self.host),
+            stream: Stream::new(Rc::clone(&self.plugin)),
+            request: Pairs::new(),
+        };
         drop(client);
         let verdict = exchange.stream.on_request(end, &*self.host);
         (exchange.outcome(verdict), exchange)
@@ -140,6 +145,21 @@ impl<F: Filter> Worker<F> {
     /// Lets the worker do what belongs to no exchange, as at a tick.
     pub fn tick(&self) {
         self.plugin.on_tick(&*self.host);
+    }
+
+    /// Takes the plugin away, as a new configuration does.
+    pub fn end(self) {
+        self.plugin.on_end(&*self.host);
+    }
+
+    /// An exchange whose request never got to the filter: malformed, or refused by a filter in front.
+    #[must_use]
+    pub fn unseen(&self, method: &str, path: &str, headers: &[(&str, &[u8])]) -> Exchange<F> {
+        Exchange {
+            host: Rc::clone(&self.host),
+            stream: Stream::new(Rc::clone(&self.plugin)),
+            request: if method.is_empty() { Pairs::new() } else { pairs(method, path, headers) },
+        }
     }
 
     /// How often ticks are wanted.
@@ -235,11 +255,13 @@ impl<F: Filter> Exchange<F> {
         self.host.set(Property::REQUEST_DURATION, &number(nanos));
         drop(attributes);
         let host = Rc::clone(&self.host);
+        *host.request.borrow_mut() = self.request;
         self.stream.on_log(&*host);
     }
 
-    fn outcome(&self, verdict: Verdict) -> Outcome {
+    fn outcome(&mut self, verdict: Verdict) -> Outcome {
         let _client = Uncounted::begin();
+        self.request.clone_from(&self.host.request.borrow());
         match verdict {
             Verdict::Wait(token) => Outcome::Waiting(token),
             Verdict::Hold => Outcome::Held,

@@ -1,6 +1,7 @@
 //! What a request costs.
 
 use tidegate_config::{Cursor, Decode, HeaderName};
+use tidegate_matchers::request_header;
 
 use crate::usage::JsonPath;
 
@@ -95,7 +96,7 @@ impl Decode for Cost {
         // A request that hides its cost is not free; a response without one did not say that it cost anything.
         let (source, otherwise) = match variant.key {
             "fixed" => (CostSource::Fixed, variant.cursor.integer(1, most)?),
-            "request_header" => (CostSource::RequestHeader(variant.cursor.decode()?), 1),
+            "request_header" => (CostSource::RequestHeader(request_header(variant.cursor)?), 1),
             "response_header" => (CostSource::ResponseHeader(variant.cursor.decode()?), 0),
             _ => (CostSource::JsonField(JsonPath::one_or_several(variant.cursor)?), 0),
         };

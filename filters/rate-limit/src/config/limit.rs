@@ -5,7 +5,7 @@ use tidegate_matchers::{Conditions, Scope, StatusMatch};
 use tidegate_quota::{Concurrency, MOST_QUOTAS, Rules, Unit};
 
 use super::Otherwise;
-use super::{Cost, Quota, text};
+use super::{Cost, CostSource, Quota, text};
 use crate::key::KeyPart;
 
 /// Whether a limit refuses or only counts what it would refuse.
@@ -22,6 +22,8 @@ pub(crate) struct Limit {
     pub(crate) identity: String,
     pub(crate) name: Name,
     pub(crate) conditions: Conditions,
+    /// Whether its conditions or its key speak of the path.
+    pub(crate) names_paths: bool,
     pub(crate) key: Vec<KeyPart>,
     pub(crate) quotas: Vec<Quota>,
     pub(crate) concurrency: Option<Concurrency>,
@@ -66,6 +68,7 @@ impl Decode for Limit {
             identity: cursor.canonical(),
             name: name.unwrap_or_default(),
             conditions: Conditions::default(),
+            names_paths: false,
             key: Vec::new(),
             quotas: Vec::new(),
             concurrency: None,
@@ -79,6 +82,7 @@ impl Decode for Limit {
         fine &= conditions.is_some();
         limit.conditions = conditions.unwrap_or_default();
         fine &= object.fill("key", &mut limit.key, Cursor::decode);
+        limit.names_paths = limit.conditions.name_paths() || limit.key.iter().any(KeyPart::is_of_path);
         fine &= object.fill("quotas", &mut limit.quotas, quotas);
         fine &= object.fill("concurrency", &mut limit.concurrency, |cursor| concurrency(cursor).map(Some));
         let mut costs = false;
@@ -109,13 +113,21 @@ impl Limit {
     /// Whether what stands in it belongs together; says what does not.
     fn makes_sense(&self, cursor: &Cursor<'_>, costs: bool) -> bool {
         let global = self.descriptor.is_some();
-        let units = self.quotas.iter().any(|quota| quota.unit == Unit::Units);
+        let of_units = self.quotas.iter().filter(|quota| quota.unit == Unit::Units);
+        let least = of_units.map(|quota| quota.burst).min();
         let (expected, found) = if !global && !self.is_local() {
             (SOMETHING_TO_LIMIT, "none of them")
-        } else if costs && !global && !units {
+        } else if costs && !global && least.is_none() {
             ("a quota of \"units\" that \"cost\" is taken from", "none")
         } else if self.count_when.is_some() && self.quotas.is_empty() && !global {
             ("\"quotas\" for \"count_when\" to count in", "none")
+        } else if let (Some(least), CostSource::Fixed) = (least, &self.cost.source)
+            && self.cost.fixed() > least
+        {
+            let found = format_args!("a cost of {} and a burst of {least}", self.cost.fixed()).to_string();
+            return cursor
+                .expected_found::<()>("a fixed cost that every burst has room for", found)
+                .is_some();
         } else {
             return true;
         };

@@ -76,6 +76,16 @@ fn a_service_in_shadow_mode_refuses_nothing() {
 }
 
 #[test]
+fn who_is_over_a_limit_without_saying_which_is_refused_by_all() {
+    for statuses in [&[(1, 3, 0), (1, 3, 0)][..], &[(0, 3, 0)], &[]] {
+        let answer = Answer::read(&answer(2, statuses)).unwrap();
+        assert!(answer.status(0).refuses(1) && answer.status(1).refuses(1), "{statuses:?}");
+    }
+    let one = Answer::read(&answer(2, &[(1, 3, 0), (2, 0, 7)])).unwrap();
+    assert!(!one.status(0).refuses(1) && one.status(1).refuses(1));
+}
+
+#[test]
 fn what_is_no_answer_is_refused_and_nothing_panics() {
     assert_eq!(Answer::read(b""), Err(Malformed), "a code is always there");
     assert_eq!(Answer::read(b"\x08\x00"), Err(Malformed));

@@ -115,7 +115,8 @@ fn all_native() -> Setup {
 
 /// All four filters are in force.
 pub(super) fn decides(case: Case) -> Case {
-    led(telemetry::checked(guarded(case)))
+    // Telemetry tells what it counted at ticks: its checks come first, before others have sent anything.
+    led(guarded(telemetry::checked(case)))
 }
 
 /// Our modules after those given, and the route that they choose.

@@ -1,0 +1,203 @@
+//! Fields of log records and spans: bounded, redacted, as JSON or as OTLP.
+
+use std::borrow::Cow;
+
+use tidegate_matchers::cookie_values;
+
+use crate::attribute::Attribute;
+use crate::config::access_log::Field;
+use crate::otlp::{self, Message};
+use crate::redact::{REDACTED, Redaction};
+use crate::source::Source;
+use crate::trace;
+use crate::view::{Value, View};
+
+/// A longer value is cut.
+const LONGEST: usize = 2_048;
+
+/// A field's value as it is written down.
+enum Written<'v> {
+    Nothing,
+    Text(Cow<'v, [u8]>),
+    Number(u64),
+    /// What other filters decided, each under its name.
+    Decisions(Vec<(&'static str, Vec<u8>)>),
+}
+
+/// Writes the fields as one JSON object. What an exchange does not have is `null`.
+pub(crate) fn json(fields: &[Field], redaction: &Redaction, view: &View<'_>) -> Vec<u8> {
+    let mut line = Vec::with_capacity(64 * fields.len());
+    line.push(b'{');
+    for field in fields {
+        if line.len() > 1 {
+            line.push(b',');
+        }
+        write_string(field.name.as_bytes(), &mut line);
+        line.push(b':');
+        match written(&field.source, redaction, view) {
+            Written::Nothing => line.extend_from_slice(b"null"),
+            Written::Text(text) => write_string(&text, &mut line),
+            Written::Number(number) => line.extend_from_slice(number.to_string().as_bytes()),
+            Written::Decisions(decisions) => write_decisions(&decisions, &mut line),
+        }
+    }
+    line.push(b'}');
+    line
+}
+
+/// Writes the fields as OTLP attributes, as `field` of a message. What an exchange does not have is left out.
+pub(crate) fn attributes(
+    fields: &[Field],
+    redaction: &Redaction,
+    view: &View<'_>,
+    field: u32,
+    message: &mut Message,
+) {
+    for one in fields {
+        match written(&one.source, redaction, view) {
+            Written::Nothing => {}
+            Written::Text(text) => otlp::attribute(message, field, &one.name, otlp::Attribute::Text(&text)),
+            Written::Number(number) => {
+                otlp::attribute(message, field, &one.name, otlp::Attribute::Number(number))
+            }
+            Written::Decisions(decisions) => {
+                for (name, value) in decisions {
+                    otlp::attribute(
+                        message,
+                        field,
+                        &format!("{}.{name}", one.name),
+                        otlp::Attribute::Text(&value),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What other filters decided about the exchange.
+pub(crate) fn decisions(view: &View<'_>) -> Vec<(&'static str, Vec<u8>)> {
+    let all = [
+        ("limit", Attribute::Limit),
+        ("auth_rule", Attribute::AuthRule),
+        ("routing_rule", Attribute::RoutingRule),
+        ("routing_arm", Attribute::RoutingArm),
+    ];
+    let made = all.into_iter().filter_map(|(name, attribute)| match view.attribute(attribute) {
+        Value::Text(text) => Some((name, text.into_owned())),
+        _ => None,
+    });
+    made.collect()
+}
+
+fn written<'v>(source: &'v Source, redaction: &Redaction, view: &'v View<'_>) -> Written<'v> {
+    let redacted = || Written::Text(Cow::Borrowed(REDACTED.as_bytes()));
+    match source {
+        Source::Attribute(Attribute::Decision) => match decisions(view) {
+            none if none.is_empty() => Written::Nothing,
+            made => Written::Decisions(made),
+        },
+        // A label says `_OTHER`, and leaves out the port; the log is where one looks for what it was.
+        Source::Attribute(Attribute::Method) => as_written(view.method()),
+        Source::Attribute(Attribute::Host) => as_written(view.authority()),
+        Source::Attribute(Attribute::Query) => match view.path_and_query().1 {
+            b"" => Written::Nothing,
+            query => Written::Text(match redaction.query(query) {
+                Cow::Borrowed(query) => Cow::Borrowed(cut(query)),
+                Cow::Owned(query) => Cow::Owned(cut(&query).to_vec()),
+            }),
+        },
+        Source::Header(name) => match joined(&mut view.request().values(name.as_str())) {
+            Written::Text(_) if redaction.hides_header(name.as_str()) => redacted(),
+            shown => shown,
+        },
+        Source::ResponseHeader(name) => match joined(&mut view.response().values(name.as_str())) {
+            Written::Text(_) if redaction.hides_header(name.as_str()) => redacted(),
+            shown => shown,
+        },
+        Source::Cookie(name) => match joined(&mut cookie_values(view.request().values("cookie"), name)) {
+            Written::Text(_) if redaction.hides_cookie(name) => redacted(),
+            shown => shown,
+        },
+        other => as_written(view.value(other)),
+    }
+}
+
+fn as_written(value: Value<'_>) -> Written<'_> {
+    match value {
+        Value::Nothing => Written::Nothing,
+        Value::Number(number) => Written::Number(number),
+        Value::Text(Cow::Borrowed(text)) => Written::Text(Cow::Borrowed(cut(text))),
+        Value::Text(Cow::Owned(mut text)) => {
+            text.truncate(LONGEST);
+            Written::Text(Cow::Owned(text))
+        }
+        Value::Several => Written::Text(Cow::Borrowed(b"several")),
+    }
+}
+
+/// All values, in order.
+fn joined<'v>(values: &mut dyn Iterator<Item = &'v [u8]>) -> Written<'v> {
+    let Some(first) = values.next() else { return Written::Nothing };
+    let Some(second) = values.next() else { return Written::Text(Cow::Borrowed(cut(first))) };
+    let mut all = cut(first).to_vec();
+    for value in std::iter::once(second).chain(values) {
+        if all.len() >= LONGEST {
+            break;
+        }
+        all.extend_from_slice(b", ");
+        all.extend_from_slice(value);
+    }
+    all.truncate(LONGEST);
+    Written::Text(Cow::Owned(all))
+}
+
+fn cut(text: &[u8]) -> &[u8] {
+    text.get(..LONGEST).unwrap_or(text)
+}
+
+fn write_decisions(decisions: &[(&'static str, Vec<u8>)], line: &mut Vec<u8>) {
+    line.push(b'{');
+    for (index, (name, value)) in decisions.iter().enumerate() {
+        if index > 0 {
+            line.push(b',');
+        }
+        write_string(name.as_bytes(), line);
+        line.push(b':');
+        write_string(value, line);
+    }
+    line.push(b'}');
+}
+
+/// Quotes and controls are escaped, and what is no UTF-8 is replaced: a client cannot begin a line of its own.
+fn write_string(text: &[u8], line: &mut Vec<u8>) {
+    line.push(b'"');
+    for byte in String::from_utf8_lossy(text).bytes() {
+        match byte {
+            b'"' | b'\\' => line.extend([b'\\', byte]),
+            b'\n' => line.extend_from_slice(b"\\n"),
+            b'\r' => line.extend_from_slice(b"\\r"),
+            b'\t' => line.extend_from_slice(b"\\t"),
+            0..=0x1f | 0x7f => {
+                line.extend_from_slice(b"\\u00");
+                trace::write_hex(&[byte], line);
+            }
+            _ => line.push(byte),
+        }
+    }
+    line.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_json_whatever_its_bytes() {
+        let all: Vec<u8> = (0..=255).collect();
+        let mut line = Vec::new();
+        write_string(&all, &mut line);
+        let read: String = serde_json::from_slice(&line).unwrap();
+        assert_eq!(read, String::from_utf8_lossy(&all));
+        assert!(!line.iter().any(|byte| byte.is_ascii_control()));
+    }
+}
