@@ -1,5 +1,7 @@
 //! Decisions of a real Open Policy Agent over gRPC.
 
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::bootstrap::{self, Form};
@@ -56,10 +58,9 @@ fn send(envoy: &Envoy, path: &str, headers: &[(&str, &str)]) -> Result<Response,
 
 fn decides() -> Result<(), Failed> {
     let mut opa = Opa::start(POLICY)?;
-    let port = opa.address().port();
     let upstreams = Upstreams::start()?;
     let policy = json!({"grpc": {"cluster": "opa", "timeout": "2s", "context": {"site": "shop"}}, "on_error": "deny",
-        "cache": {"ttl": "3s", "max": 1000}, "principal_header": "x-user", "upstream_headers": ["x-tier"],
+        "cache": {"ttl": "6s", "max": 65536}, "principal_header": "x-user", "upstream_headers": ["x-tier"],
         "client_headers": ["www-authenticate"]});
     let auth = json!({"providers": {"policy": {"external": policy}},
         "rules": [{"name": "all", "require": "policy"}], "forward": {"principal_header": "x-auth-subject"}});
@@ -83,25 +84,64 @@ fn decides() -> Result<(), Failed> {
     if (challenged.status, challenged.header("www-authenticate").as_deref()) != (401, Some("Policy")) {
         return Err(format!("challenged: seen {} {:?}", challenged.status, challenged.headers).into());
     }
+    // Each of these asks anew, before, while and after the agent is dead.
+    let done = AtomicBool::new(false);
+    let answers = std::thread::scope(|scope| -> Result<BTreeMap<u16, u32>, Failed> {
+        let traffic = scope.spawn(|| -> Result<BTreeMap<u16, u32>, String> {
+            let mut answers = BTreeMap::new();
+            for number in 0.. {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                let path = format!("/orders/traffic-{number}");
+                let status = send(&envoy, &path, &good).map_err(|error| format!("{error:?}"))?.status;
+                *answers.entry(status).or_default() += 1;
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Ok(answers)
+        });
+        let course = dies_and_comes_back(&mut opa, &envoy, &good);
+        done.store(true, Ordering::Relaxed);
+        let answers = traffic.join().map_err(|_| "the traffic's thread panicked")?;
+        course?;
+        Ok(answers?)
+    })?;
+    println!("answers in traffic: {answers:?}");
+    if answers.keys().copied().collect::<Vec<_>>() != [200, 503] {
+        return Err(format!("answers in traffic: {answers:?}, not 200 and 503 alone").into());
+    }
+    Ok(())
+}
+
+fn dies_and_comes_back(opa: &mut Opa, envoy: &Envoy, good: &[(&str, &str)]) -> Result<(), Failed> {
+    let port = opa.address().port();
+    // Not asked before: the answer is remembered from here on.
+    let alive = send(envoy, "/orders/3", good)?.status;
+    if alive != 200 {
+        return Err(format!("alive: expected 200, seen {alive}").into());
+    }
     // Dead: what is remembered still counts, for as long as it may; what is not is refused at once.
     opa.kill();
-    let remembered = send(&envoy, "/orders/1", &good)?.status;
-    let other = send(&envoy, "/orders/2", &good)?.status;
+    let remembered = send(envoy, "/orders/3", good)?.status;
+    let other = send(envoy, "/orders/2", good)?.status;
     if (remembered, other) != (200, 503) {
         return Err(format!("dead: expected 200 and 503, seen {remembered} and {other}").into());
     }
-    std::thread::sleep(Duration::from_secs(3));
-    let forgotten = send(&envoy, "/orders/1", &good)?.status;
-    if forgotten != 503 {
-        return Err(format!("forgotten: expected 503, seen {forgotten}").into());
-    }
-    let _back = Opa::start_on(POLICY, port)?;
-    let deadline = Instant::now() + Duration::from_secs(15);
-    while send(&envoy, "/orders/2", &good)?.status != 200 {
-        if Instant::now() > deadline {
-            return Err(format!("it does not come back\n{}", envoy.log()).into());
+    becomes(envoy, "/orders/3", good, 503)?;
+    *opa = Opa::start_on(POLICY, port)?;
+    becomes(envoy, "/orders/2", good, 200)
+}
+
+fn becomes(envoy: &Envoy, path: &str, headers: &[(&str, &str)], status: u16) -> Result<(), Failed> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let seen = send(envoy, path, headers)?.status;
+        if seen == status {
+            return Ok(());
         }
-        std::thread::sleep(Duration::from_millis(50));
+        if Instant::now() > deadline {
+            return Err(format!("{path}: expected {status}, seen {seen}\n{}", envoy.log()).into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
-    Ok(())
 }
