@@ -151,7 +151,10 @@ impl Prepared {
 
     fn end_to_end(&self, which: &[&str], strict: bool) -> Result<Counts> {
         let mut command = workspace::cargo();
+        // They wait for most of their time: for Envoys that start, for what happens a moment later, for deadlines.
+        let at_once = 2 * thread::available_parallelism().map_or(1, usize::from);
         command.args(["test", "--package", "e2e", "--no-fail-fast"]).args(which);
+        command.args(["--", "--test-threads", &at_once.to_string()]);
         command.env(
             "ENVOY",
             self.envoy.as_ref().context("what it needs could not be made ready; see the error above")?,
