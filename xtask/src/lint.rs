@@ -19,8 +19,8 @@ use crate::{process, workspace};
 const LARGEST_MODULE: usize = 300 * 1024;
 const LARGER: [(&str, usize); 5] = [
     ("_auth", 800 * 1024),
-    // Its actions, and the automaton for regular expressions, are in no other module as a whole.
-    ("_header_routing", 400 * 1024),
+    // Its actions are in no other module (docs/decisions/0006).
+    ("_header_routing", 320 * 1024),
     ("_suite", 1100 * 1024),
     ("_telemetry", 312 * 1024),
     ("_vectors", 400 * 1024),
