@@ -304,3 +304,6 @@ fn seed(plugin: &[u8], host: &dyn Host) -> [u8; 16] {
     // limits all the same.
     stored().or_else(|| chosen().ok()).or_else(stored).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
