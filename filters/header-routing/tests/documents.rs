@@ -1,6 +1,7 @@
 //! What documents show is accepted.
 
 #![cfg(not(target_arch = "wasm32"))]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so at once")]
 
 use tidegate_header_routing::HeaderRouting;
 use tidegate_testkit::fake::{Outcome, Worker, worker};
