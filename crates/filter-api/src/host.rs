@@ -149,7 +149,7 @@ impl Property {
     pub const CLAIMS: Self = Self(b"tg.claims");
     /// The route that `header-routing` chose, as filter state: Envoy sees it as `wasm.tg.route`.
     pub const ROUTE: Self = Self(b"tg.route");
-    /// Name of the rule by which `header-routing` chose, as filter state.
+    /// Name of the rule by which `header-routing` chose, or the rule's mark, as filter state.
     pub const ROUTING_RULE: Self = Self(b"tg.routing_rule");
     /// Name of the arm of a split that `header-routing` chose, as filter state.
     pub const ROUTING_ARM: Self = Self(b"tg.routing_arm");

@@ -117,12 +117,14 @@ pub fn cookie_values<'h>(
     cookie_pairs(headers).filter(move |(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
 }
 
-/// Names and values of all cookies.
+/// Names and values of all cookies. Blanks around either are no part of them, as most servers read it (RFC 6265bis section
+/// 5.7): `tier =gold` is `tier`.
 pub fn cookie_pairs<'h>(
     headers: impl Iterator<Item = &'h [u8]>,
 ) -> impl Iterator<Item = (&'h [u8], &'h [u8])> {
     let pairs = headers.flat_map(|header| header.split(|byte| *byte == b';'));
-    pairs.filter_map(|pair| split_once(pair.trim_ascii(), b'='))
+    let trimmed = |(name, value): (&'h [u8], &'h [u8])| (name.trim_ascii(), value.trim_ascii());
+    pairs.filter_map(|pair| split_once(pair, b'=')).map(trimmed)
 }
 
 /// Every value of parameter `name` in the query of `path`, with `+` and `%XX` decoded in names and values as HTML forms

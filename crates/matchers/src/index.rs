@@ -8,7 +8,7 @@
 //!
 //! Bounds, and which lists are walked after all: docs/decisions/0007.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::ControlFlow;
@@ -41,6 +41,8 @@ pub struct RuleIndex {
     filed: Vec<u32>,
     /// Kept to be used again: a look-up allocates nothing.
     runs: RefCell<Vec<Reverse<Run>>>,
+    /// How many look-ups there were, by which a place knows that this one has been there.
+    look_ups: Cell<u64>,
 }
 
 /// A part of the filed numbers: the first one, where the next stands, and where it ends. Ordered by its first number.
@@ -51,7 +53,7 @@ impl RuleIndex {
     #[must_use]
     pub fn new(rules: Vec<Conditions>) -> Self {
         let (nodes, filed) = build::build(&rules);
-        Self { rules, nodes, filed, runs: RefCell::default() }
+        Self { rules, nodes, filed, ..Self::default() }
     }
 
     /// The rules' conditions, by number.
@@ -107,7 +109,7 @@ impl RuleIndex {
     ) {
         let mut runs = self.runs.take();
         runs.clear();
-        self.look_up(0, facts, &mut runs);
+        self.find(facts, &mut runs);
         // Nearly always there is one.
         if let [Reverse((first, at, end))] = runs.as_slice() {
             let mut number = *first;
@@ -142,6 +144,13 @@ impl RuleIndex {
         self.runs.replace(heap.into_vec());
     }
 
+    /// Finds the runs of candidates, each once: however often a request repeats a value, it leads to a place once. Otherwise
+    /// each repetition would walk through all of them again on the next level.
+    fn find(&self, facts: &Facts<'_>, runs: &mut Vec<Reverse<Run>>) {
+        self.look_ups.set(self.look_ups.get().wrapping_add(1));
+        self.look_up(0, facts, runs);
+    }
+
     fn look_up(&self, node: u32, facts: &Facts<'_>, runs: &mut Vec<Reverse<Run>>) {
         let Some(node) = self.nodes.get(node as usize) else { return };
         let mut open = Vec::new();
@@ -153,7 +162,7 @@ impl RuleIndex {
             }
         };
         add(node.always);
-        node.find(facts, &mut |place| match place {
+        node.find(facts, self.look_ups.get(), &mut |place| match place {
             node::Place::Rules(start, end) => add((start, end)),
             node::Place::Node(next) => open.push(next),
         });
@@ -162,3 +171,6 @@ impl RuleIndex {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,15 @@ use crate::value::{Captures, Source, Value};
 
 /// What a rule does with a request.
 #[derive(Debug)]
-pub(crate) enum Actions {
+pub(crate) struct Actions {
+    /// What telemetry is told in the place of the rule's name, which it is told only if the configuration asks.
+    pub(crate) mark: Option<Name>,
+    pub(crate) way: Way,
+}
+
+/// Whether a request goes on.
+#[derive(Debug)]
+pub(crate) enum Way {
     /// It goes on, somewhere and changed somehow.
     Forward(Box<Forward>),
     /// It is answered with where to go instead.
@@ -81,23 +89,34 @@ impl Actions {
     ) -> Option<Self> {
         let keys = object.cursor().keys();
         let forwards = keys.iter().find(|key| FORWARDING.iter().any(|start| key.starts_with(start)));
+        let mark = object.optional::<Name>("mark");
         let mut forward = Box::<Forward>::default();
         let fine = forward.fill(object, rule, captures, route_header);
         let answer = object.at_most_one_of(&["redirect", "reply"])?;
-        match (answer, forwards) {
+        let way = match (answer, forwards) {
             (Some(answer), Some(key)) => object.cursor().expected_found(
                 format_args!("nothing beside \"{}\", since the request goes no further", answer.key),
                 format_args!("\"{key}\""),
             ),
             (Some(answer), None) if answer.key == "reply" => {
-                Reply::decode(answer.cursor, captures).map(Self::Reply)
+                Reply::decode(answer.cursor, captures).map(Way::Reply)
             }
-            (Some(answer), None) => Redirect::decode(answer.cursor, captures).map(Self::Redirect),
-            (None, Some(_)) => fine.then_some(Self::Forward(forward)),
-            (None, None) => object.cursor().expected_found(
-                "an action: \"route\", \"split\", \"rewrite\", \"redirect\", \"reply\" or an edit such as \"set_headers\"",
+            (Some(answer), None) => Redirect::decode(answer.cursor, captures).map(Way::Redirect),
+            (None, None) if !keys.contains(&"mark") => object.cursor().expected_found(
+                "an action: \"route\", \"split\", \"rewrite\", \"redirect\", \"reply\", \"mark\" or an edit such as \
+                 \"set_headers\"",
                 "none",
             ),
+            (None, _) => fine.then_some(Way::Forward(forward)),
+        };
+        Some(Self { mark: mark?, way: way? })
+    }
+
+    /// Where the request goes on to, if it does.
+    pub(crate) fn forward(&self) -> Option<&Forward> {
+        match &self.way {
+            Way::Forward(forward) => Some(forward),
+            Way::Redirect(_) | Way::Reply(_) => None,
         }
     }
 }
@@ -125,7 +144,14 @@ impl Forward {
             if chosen.is_none() && fine {
                 return cursor.expected_found("a \"route\" or \"split\" beside it", "neither");
             }
-            Fallback::decode(cursor).map(Some)
+            let fallback = Fallback::decode(cursor)?;
+            if matches!(&self.choice, Some(Choice::Route(route)) if *route == fallback.route) {
+                return cursor.expected_found(
+                    "another route than that which it stands in for",
+                    format_args!("\"{}\"", fallback.route),
+                );
+            }
+            Some(Some(fallback))
         });
         fine &=
             object.fill("rewrite", &mut self.rewrite, |cursor| Rewrite::decode(cursor, captures).map(Some));
@@ -173,7 +199,7 @@ impl Reply {
             let mut headers = Vec::new();
             let mut complete = true;
             for (text, element) in cursor.entries()? {
-                match (edits::header_name(element, text, None), Value::decode(element, captures)) {
+                match (reply_header(element, text), Value::decode(element, captures)) {
                     (Some(name), Some(value)) => headers.push((name, value)),
                     _ => complete = false,
                 }
@@ -201,6 +227,18 @@ impl Reply {
             details: "tidegate_routing_reply",
         })
     }
+}
+
+/// A header that a reply may have. Those that send a client elsewhere belong to a redirect, which watches over where to.
+fn reply_header(cursor: Cursor<'_>, text: &str) -> Option<HeaderName> {
+    let name = edits::header_name(cursor, text, None)?;
+    if matches!(name.as_str(), "location" | "refresh") {
+        return cursor.expected_found(
+            "a header that does not send the client elsewhere (for that there is \"redirect\")",
+            format_args!("\"{text}\""),
+        );
+    }
+    Some(name)
 }
 
 /// What a reply's HTTP status is to a gRPC client, as Envoy maps it

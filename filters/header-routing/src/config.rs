@@ -4,6 +4,7 @@ use tidegate_config::{Cursor, Decode, HeaderName, Name, Object, unique_names};
 use tidegate_matchers::{ClientAddress, Conditions, Scope};
 
 use crate::actions::Actions;
+use crate::edits;
 use crate::value::Captures;
 
 /// The filter's configuration: see the filter's README for every word.
@@ -31,7 +32,10 @@ pub(crate) struct Rule {
 impl Decode for Config {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object = cursor.object()?;
-        let route_header = object.required::<HeaderName>("route_header");
+        let route_header = object.require("route_header").and_then(|cursor| match cursor.as_str() {
+            Some(text) => edits::header_name(cursor, text, None),
+            None => cursor.decode(),
+        });
         let rules = object.require("rules").and_then(|cursor| {
             let mut rules = Vec::new();
             let mut complete = true;
@@ -66,7 +70,12 @@ impl Decode for Config {
 
 fn decode_rule(cursor: Cursor<'_>, route_header: Option<&HeaderName>) -> Option<Rule> {
     let mut object: Object<'_> = cursor.object()?;
-    let name = object.required::<Name>("name");
+    let name = object.require("name").and_then(|cursor| match cursor.decode::<Name>()? {
+        name if name.as_str() == "default" => {
+            cursor.expected("another name than that of the default in metrics")
+        }
+        name => Some(name),
+    });
     let conditions = Conditions::from_rule(&mut object, Scope::Request);
     let captures = Captures::of(conditions.as_ref());
     let seed = name.as_ref().map_or("", Name::as_str);

@@ -1,11 +1,11 @@
 //! Edits to headers, query parameters and cookies of the request.
 
 use tidegate_config::{Cursor, HeaderName, HeaderValue, Object};
-use tidegate_filter_api::{Exchange, Headers};
-use tidegate_matchers::{cookie_pairs, query_pairs};
+use tidegate_filter_api::{Exchange, Headers, is_spelling_of};
+use tidegate_matchers::cookie_pairs;
 
 use crate::actions::BadValue;
-use crate::value::{Captures, Source, Value, escape, is_unreserved};
+use crate::value::{Captures, Source, Value, escape, is_unreserved, query_of};
 
 /// What happens to fields of one kind, in this order: remove, rename, set, append.
 #[derive(Debug, Default)]
@@ -71,18 +71,14 @@ impl Edits {
             let mut list = Vec::new();
             let mut complete = true;
             for element in cursor.elements()? {
-                let decoded = match element.as_str() {
-                    Some(text) => name(element, text),
-                    None => element.expected("a name"),
-                };
+                let decoded = named(element, name);
                 complete &= decoded.is_some();
                 list.extend(decoded);
             }
             complete.then_some(list)
         });
-        fine &= object.fill(keys.rename, &mut self.rename, |cursor| {
-            entries(cursor, name, &|to| name(to, to.as_str().unwrap_or_default()))
-        });
+        fine &=
+            object.fill(keys.rename, &mut self.rename, |cursor| entries(cursor, name, &|to| named(to, name)));
         let value = |cursor: Cursor<'_>| Value::decode(cursor, captures);
         fine &= object.fill(keys.set, &mut self.set, |cursor| entries(cursor, name, &value));
         fine &= object.fill(keys.append, &mut self.append, |cursor| entries(cursor, name, &value));
@@ -103,6 +99,14 @@ impl Edits {
             planned.append.push((name, value.render(source)));
         }
         planned
+    }
+}
+
+/// The name that stands here as a text.
+fn named<N>(cursor: Cursor<'_>, name: &dyn Fn(Cursor<'_>, &str) -> Option<N>) -> Option<N> {
+    match cursor.as_str() {
+        Some(text) => name(cursor, text),
+        None => cursor.expected("a name"),
     }
 }
 
@@ -135,6 +139,7 @@ impl Planned<'_> {
     pub(crate) fn make(self, headers: &mut Headers) -> Result<(), BadValue> {
         for name in self.remove() {
             headers.remove(name.header()?);
+            headers.remove_twins(name.header()?);
         }
         for (from, to) in self.rename() {
             let (from, to) = (from.header()?, to.header()?);
@@ -167,22 +172,36 @@ fn header_value(value: Vec<u8>) -> Result<HeaderValue, BadValue> {
     HeaderValue::new(value).map_err(|_| BadValue)
 }
 
-/// A parameter or a cookie as it goes out.
+/// A parameter or a cookie as it goes out: its name, and its value with the equals sign in front, if it has one.
 type Pair = (Vec<u8>, Vec<u8>);
 
+fn halves(pair: &[u8]) -> Pair {
+    let end = pair.iter().position(|byte| *byte == b'=').unwrap_or(pair.len());
+    let (name, value) = pair.split_at_checked(end).unwrap_or((pair, &[]));
+    (name.to_vec(), value.to_vec())
+}
+
+fn with_sign(value: &[u8]) -> Vec<u8> {
+    [b"=", value].concat()
+}
+
 impl Planned<'_> {
-    /// Makes the edits to the query of a path; everything else in it stays as it was sent.
+    /// Makes the edits to the query of a path; everything else in it stays as it was sent. What is no path (`OPTIONS *`, a
+    /// CONNECT without any) has no query.
     pub(crate) fn make_query(self, exchange: &mut Exchange) -> Result<(), BadValue> {
         let path = exchange.path();
+        if !path.starts_with(b"/") {
+            return Ok(());
+        }
         let bare = path.split(|byte| matches!(byte, b'?' | b'#')).next().unwrap_or_default();
-        let sent = query_pairs(path).map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        let sent = query_of(path).unwrap_or_default().split(|byte| *byte == b'&');
+        let sent = sent.filter(|pair| !pair.is_empty()).map(halves).collect();
         let is = |sent: &[u8], name: &[u8]| *tidegate_matchers::form_decoded(sent) == *name;
         let pairs = self.make_pairs(sent, &is, is_unreserved);
         let mut edited = bare.to_vec();
         for (index, (name, value)) in pairs.iter().enumerate() {
             edited.push(if index == 0 { b'?' } else { b'&' });
             edited.extend_from_slice(name);
-            edited.push(b'=');
             edited.extend_from_slice(value);
         }
         let edited = header_value(edited)?;
@@ -194,13 +213,13 @@ impl Planned<'_> {
     pub(crate) fn make_cookies(self, headers: &mut Headers) -> Result<(), BadValue> {
         let Ok(cookie) = HeaderName::new("cookie") else { return Err(BadValue) };
         let sent = cookie_pairs(headers.values("cookie"));
-        let sent = sent.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        let sent = sent.map(|(name, value)| (name.to_vec(), with_sign(value))).collect();
         let pairs = self.make_pairs(sent, &|sent, name| sent == name, is_cookie_octet);
         if pairs.is_empty() {
             headers.remove(&cookie);
             return Ok(());
         }
-        let pairs: Vec<Vec<u8>> = pairs.into_iter().map(|(name, value)| [name, value].join(&b'=')).collect();
+        let pairs: Vec<Vec<u8>> = pairs.into_iter().map(|(name, value)| [name, value].concat()).collect();
         let joined = pairs.join(b"; ".as_slice());
         headers.set(&cookie, &header_value(joined)?);
         Ok(())
@@ -236,7 +255,7 @@ impl Planned<'_> {
         }
         for (name, value) in self.set.into_iter().chain(self.append) {
             if let Some(value) = value {
-                pairs.push((escaped(name.as_bytes()), escaped(&value)));
+                pairs.push((escaped(name.as_bytes()), with_sign(&escaped(&value))));
             }
         }
         pairs
@@ -258,7 +277,8 @@ pub(crate) fn header_name(
         return cursor
             .expected_found("a header name of letters, digits and \"-\"", format_args!("\"{text}\""));
     };
-    if route_header == Some(&name) {
+    // To many backends `x_route` is `x-route`.
+    if route_header.is_some_and(|route| is_spelling_of(name.as_str().as_bytes(), route)) {
         return cursor.expected_found(
             "a header other than the route header, which the filter writes itself",
             format_args!("\"{text}\""),
@@ -291,6 +311,11 @@ pub(crate) fn parameter_name(cursor: Cursor<'_>, text: &str) -> Option<FieldName
         return cursor.expected_found("a parameter's name", "an empty one");
     }
     Some(FieldName::Other(text.to_owned()))
+}
+
+/// A cookie's name, where it stands as a value.
+pub(crate) fn cookie_named(cursor: Cursor<'_>) -> Option<String> {
+    named(cursor, &cookie_name)
 }
 
 /// A cookie's name: a token (RFC 6265 section 4.1.1).

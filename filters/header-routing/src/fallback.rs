@@ -1,8 +1,10 @@
 //! Which routes lead nowhere, as far as this worker has found out.
 //!
 //! The host does not tell a filter whether a cluster is there before it has chosen the route, and then it asks no filter
-//! any more. So a worker learns it from the response (`cluster_not_found`, `route_not_found`), at the price of that one; or,
-//! where the rule allows probes, from a call to the cluster, which fails at once if there is none.
+//! any more. So a worker learns it from the response (`cluster_not_found`), at the price of that one; or, where the rule
+//! allows probes, from a call to the cluster, which fails at once if there is none. That a request found no route at all
+//! (`route_not_found`) says nothing of the route chosen: whoever sends a host or a path that no route takes brings it about,
+//! and would send everybody else to the fallback.
 
 use std::cell::Cell;
 
@@ -79,7 +81,7 @@ impl Routes {
     pub(crate) fn learn(&self, number: usize, fallback: &Fallback, host: &dyn Host) {
         let Some(route) = self.routes.get(number) else { return };
         let details = host.property(Property::RESPONSE_CODE_DETAILS).unwrap_or_default();
-        if details == b"cluster_not_found" || details == b"route_not_found" {
+        if details == b"cluster_not_found" {
             log::warn!(
                 "header_routing: route \"{}\" leads nowhere: taking \"{}\"",
                 route.name,

@@ -6,7 +6,7 @@ use tidegate_filter_api::{
 };
 use tidegate_matchers::{ClientAddress, Conditions, Facts, RuleIndex};
 
-use crate::actions::{Actions, BadValue, Choice, Fallback, Forward};
+use crate::actions::{Actions, BadValue, Choice, Fallback, Forward, Way};
 use crate::config::Config;
 use crate::edits::Planned;
 use crate::fallback::Routes;
@@ -33,7 +33,8 @@ pub struct HeaderRouting {
 
 /// A rule, ready for requests.
 struct Compiled {
-    name: HeaderValue,
+    /// What other filters are told, if they are told anything.
+    name: Option<HeaderValue>,
     actions: Actions,
     /// The numbers of the routes it chooses from: one, or one per arm.
     routes: Vec<usize>,
@@ -53,8 +54,6 @@ pub struct Stream {
 #[derive(Default)]
 struct Decision<'f> {
     route: Option<&'f HeaderValue>,
-    rule: Option<&'f HeaderValue>,
-    arm: Option<&'f HeaderValue>,
     rewritten: Rewritten,
     headers: Option<Planned<'f>>,
     query: Option<Planned<'f>>,
@@ -76,11 +75,11 @@ impl Filter for HeaderRouting {
 
     fn new(config: Config, host: &dyn Host) -> Self {
         let routes = Routes::new(config.route_names());
-        let compile = |name: HeaderValue, actions: Actions, counters| {
-            let numbers = match &actions {
-                Actions::Forward(forward) => forward.choice.as_ref().map(|choice| choice.numbers(&routes)),
-                _ => None,
-            };
+        let publish = config.publish_decisions;
+        let compile = |name: Option<&Name>, actions: Actions, counters| {
+            let choice = actions.forward().and_then(|forward| forward.choice.as_ref());
+            let numbers = choice.map(|choice| choice.numbers(&routes));
+            let name = actions.mark.as_ref().or(name.filter(|_| publish)).map(HeaderValue::from);
             Compiled { name, actions, routes: numbers.unwrap_or_default(), counters }
         };
         let mut rules = Vec::new();
@@ -88,17 +87,14 @@ impl Filter for HeaderRouting {
         let mut names: Vec<Name> = Vec::new();
         for rule in config.rules {
             let counters = Counters::define(&rule.name, &rule.actions, host);
-            rules.push(compile(HeaderValue::from(&rule.name), rule.actions, counters));
+            rules.push(compile(Some(&rule.name), rule.actions, counters));
             conditions.push(rule.conditions);
             names.push(rule.name);
         }
         let index = RuleIndex::new(conditions);
         warnings::log(&index, &names, host);
         let unmatched = Counters::of_default(config.default.as_ref(), host);
-        let default = config.default.and_then(|actions| {
-            let name = HeaderValue::new(*b"default").ok()?;
-            Some(compile(name, actions, Counters::default()))
-        });
+        let default = config.default.map(|actions| compile(None, actions, Counters::default()));
         Self {
             index,
             rules,
@@ -109,7 +105,7 @@ impl Filter for HeaderRouting {
             original_path: HeaderName::new("x-envoy-original-path").ok(),
             set_cookie: HeaderName::new("set-cookie").ok(),
             trusted: config.trusted,
-            publish: config.publish_decisions,
+            publish,
             refused: counter(host, "refused"),
             client_address: config.client_address,
         }
@@ -123,7 +119,7 @@ impl Filter for HeaderRouting {
         let forwarded = match end {
             Ok(End::Reply(reply)) => return Flow::Reply(reply),
             Ok(End::Forward(decision)) => self.forward(decision, exchange, host),
-            Err(BadValue) => Err(Refusal::BadValue),
+            Err(refusal) => Err(refusal),
         };
         match forwarded {
             Ok(()) => Flow::Continue,
@@ -157,6 +153,12 @@ enum Refusal {
     Host(HostError),
 }
 
+impl From<BadValue> for Refusal {
+    fn from(BadValue: BadValue) -> Self {
+        Self::BadValue
+    }
+}
+
 impl HeaderRouting {
     /// The rule with this number, or the default.
     fn rule(&self, number: Option<usize>) -> Option<&Compiled> {
@@ -172,7 +174,7 @@ impl HeaderRouting {
         stream: &mut Stream,
         facts: &Facts<'_>,
         host: &dyn Host,
-    ) -> Result<End<'f>, BadValue> {
+    ) -> Result<End<'f>, Refusal> {
         let matched = self.index.first_match(facts);
         let Some(rule) = self.rule(matched) else {
             self.unmatched.count_match(host);
@@ -183,15 +185,20 @@ impl HeaderRouting {
         let captures =
             || matched.and_then(|number| self.index.rules().get(number)).map(|rule| rule.captures(facts));
         let source = || Source { facts, captures: captures().unwrap_or_default() };
-        let forward = match &rule.actions {
-            Actions::Redirect(redirect) => return redirect.reply(&source()).map(End::Reply),
-            Actions::Reply(reply) => return reply.reply(&source()).map(End::Reply),
-            Actions::Forward(forward) => forward,
+        if let Some(name) = &rule.name {
+            host.set_property(Property::ROUTING_RULE, name.as_bytes()).map_err(Refusal::Host)?;
+        }
+        let forward = match &rule.actions.way {
+            Way::Redirect(redirect) => return Ok(End::Reply(redirect.reply(&source())?)),
+            Way::Reply(reply) => return Ok(End::Reply(reply.reply(&source())?)),
+            Way::Forward(forward) => forward,
         };
-        let mut decision = Decision { rule: matched.map(|_| &rule.name), ..Decision::default() };
-        self.choose(&mut decision, stream, facts, host, matched);
-        if let Some(trusted) = self.trusted_route(facts) {
-            decision.route = Some(trusted);
+        let mut decision = Decision { route: self.trusted_route(facts), ..Decision::default() };
+        if decision.route.is_none() {
+            let arm = self.choose(&mut decision, stream, facts, host, matched);
+            if let Some(arm) = arm.filter(|_| self.publish || rule.actions.mark.is_some()) {
+                host.set_property(Property::ROUTING_ARM, arm.as_bytes()).map_err(Refusal::Host)?;
+            }
         }
         if forward.changes() {
             let source = source();
@@ -205,7 +212,7 @@ impl HeaderRouting {
         Ok(End::Forward(decision))
     }
 
-    /// Chooses the route: as the rule says, or else as the default does.
+    /// Chooses the route: as the rule says, or else as the default does. Returns the arm, if there is a split.
     fn choose<'f>(
         &'f self,
         decision: &mut Decision<'f>,
@@ -213,10 +220,10 @@ impl HeaderRouting {
         facts: &Facts<'_>,
         host: &dyn Host,
         matched: Option<usize>,
-    ) {
+    ) -> Option<&'f HeaderValue> {
         let chooses = |number: &Option<usize>| self.rule(*number).is_some_and(|rule| !rule.routes.is_empty());
-        let Some(number) = [matched, None].into_iter().find(chooses) else { return };
-        let Some(rule) = self.rule(number) else { return };
+        let number = [matched, None].into_iter().find(chooses)?;
+        let rule = self.rule(number)?;
         let counters = if number.is_some() { &rule.counters } else { &self.unmatched };
         let arm = match rule.split() {
             Some(split) => {
@@ -227,8 +234,8 @@ impl HeaderRouting {
             }
             None => 0,
         };
-        let Some(mut route) = rule.routes.get(arm).copied() else { return };
-        decision.arm = rule.split().and_then(|_| self.routes.value(route));
+        let mut route = *rule.routes.get(arm)?;
+        let arm = rule.split().and_then(|_| self.routes.value(route));
         if let Some(fallback) = rule.fallback() {
             if self.routes.leads_somewhere(route, fallback, host) {
                 stream.watched = Some((number, route));
@@ -238,6 +245,7 @@ impl HeaderRouting {
             }
         }
         decision.route = self.routes.value(route);
+        arm
     }
 
     /// The route that a trusted sender asks for, if there is such a route.
@@ -264,15 +272,8 @@ impl HeaderRouting {
                 exchange.request_mut().set(&self.route_header, route);
             }
         }
-        if self.publish {
-            let decided = [(Property::ROUTING_RULE, decision.rule), (Property::ROUTING_ARM, decision.arm)];
-            for (property, name) in decided {
-                if let Some(name) = name {
-                    host.set_property(property, name.as_bytes()).map_err(Refusal::Host)?;
-                }
-            }
-        }
-        self.change(decision, exchange).map_err(|BadValue| Refusal::BadValue)?;
+        exchange.request_mut().remove_twins(&self.route_header);
+        self.change(decision, exchange)?;
         // Envoy chose a route before this filter ran; by now it may be another one.
         exchange.reroute();
         Ok(())
@@ -303,22 +304,15 @@ impl HeaderRouting {
 }
 
 impl Compiled {
-    fn forwarding(&self) -> Option<&Forward> {
-        match &self.actions {
-            Actions::Forward(forward) => Some(forward),
-            _ => None,
-        }
-    }
-
     fn split(&self) -> Option<&crate::split::Split> {
-        match self.forwarding()?.choice.as_ref()? {
+        match self.actions.forward()?.choice.as_ref()? {
             Choice::Split(split) => Some(split),
             Choice::Route(_) => None,
         }
     }
 
     fn fallback(&self) -> Option<&Fallback> {
-        self.forwarding()?.fallback.as_ref()
+        self.actions.forward()?.fallback.as_ref()
     }
 }
 
@@ -348,7 +342,7 @@ impl Config {
     fn route_names(&self) -> Vec<Name> {
         let mut names = Vec::new();
         for actions in self.rules.iter().map(|rule| &rule.actions).chain(&self.default) {
-            if let Actions::Forward(forward) = actions {
+            if let Some(forward) = actions.forward() {
                 names.extend(forward.choice.iter().flat_map(Choice::names).cloned());
                 names.extend(forward.fallback.iter().map(|fallback| fallback.route.clone()));
             }

@@ -29,7 +29,7 @@ impl Counters {
     }
 
     fn of_choice(rule: &str, actions: &Actions, host: &dyn Host) -> Self {
-        let Actions::Forward(forward) = actions else { return Self::default() };
+        let Some(forward) = actions.forward() else { return Self::default() };
         let arms = match &forward.choice {
             Some(Choice::Split(split)) => {
                 split.arms.iter().map(|arm| counter(host, &format!("{rule}.{}.chosen", arm.route))).collect()

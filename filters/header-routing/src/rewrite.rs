@@ -1,10 +1,10 @@
 //! Rewrites of path and host.
 
 use tidegate_config::{Cursor, HeaderValue};
-use tidegate_matchers::{Regex, normalise};
+use tidegate_matchers::{Regex, is_ambiguous, is_plain_host, normalise, readings};
 
 use crate::actions::BadValue;
-use crate::value::{Captures, Source, Value, is_host, query_of};
+use crate::value::{Captures, Source, Value, query_of};
 
 /// `rewrite: {path, host}`, each a value or `{regex, with}`.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Rewrite {
         });
         let host = object.get("host").map_or(Some(None), |cursor| {
             let change = Change::decode(cursor, captures)?;
-            if change.to().as_literal().is_some_and(|host| !is_host(host.as_bytes())) {
+            if change.to().as_literal().is_some_and(|host| !is_plain_host(host.as_bytes())) {
                 return cursor.expected("a host such as \"api.internal\" or \"api.internal:8080\"");
             }
             Some(Some(change))
@@ -53,18 +53,20 @@ impl Rewrite {
     }
 
     /// The new path, with the query that was sent unless the rule writes one, and the new host. A path that is not its own
-    /// normal form is refused: a value could have climbed out of the folder that the rule names.
+    /// normal form, or not to every server, is refused: a value could have climbed out of the folder that the rule names. What
+    /// is no path (`OPTIONS *`, a CONNECT without any) stays.
     pub(crate) fn apply(&self, source: &Source<'_, '_>) -> Result<Rewritten, BadValue> {
         let mut rewritten = Rewritten::default();
         if let Some(change) = &self.path
+            && source.facts.exchange().path().starts_with(b"/")
             && let Some(mut path) = change.apply(source.facts.path(), source)
         {
             let end = path.iter().position(|byte| *byte == b'?').unwrap_or(path.len());
             let bare = path.get(..end).unwrap_or_default();
-            if !bare.starts_with(b"/") || *normalise(bare) != *bare || path.contains(&b'#') {
+            if !bare.starts_with(b"/") || *normalise(bare) != *bare || climbs(bare) || path.contains(&b'#') {
                 return Err(BadValue);
             }
-            if !change.to().holds_query()
+            if end == path.len()
                 && let Some(query) = query_of(source.facts.exchange().path())
             {
                 path.push(b'?');
@@ -75,13 +77,19 @@ impl Rewrite {
         if let Some(change) = &self.host
             && let Some(host) = change.apply(source.facts.authority(), source)
         {
-            if !is_host(&host) {
+            if !is_plain_host(&host) {
                 return Err(BadValue);
             }
             rewritten.host = Some(HeaderValue::new(host).map_err(|_| BadValue)?);
         }
         Ok(rewritten)
     }
+}
+
+/// Whether some server may find `..` in a path, as in `..%2f`, `%252e%252e/` or `..;/`.
+fn climbs(path: &[u8]) -> bool {
+    let up = |reading: &Vec<u8>| reading.split(|byte| *byte == b'/').any(|segment| segment == b"..");
+    is_ambiguous(path) && readings(path).is_none_or(|readings| readings.iter().any(up))
 }
 
 impl Change {

@@ -215,16 +215,19 @@ fn arms(cursor: Cursor<'_>) -> Option<Vec<Arm>> {
 impl Decode for IssueCookie {
     fn decode(cursor: Cursor<'_>) -> Option<Self> {
         let mut object: Object<'_> = cursor.object()?;
-        let name = object
-            .require("name")
-            .and_then(|cursor| crate::edits::cookie_name(cursor, cursor.as_str().unwrap_or_default()));
+        let name = object.require("name").and_then(crate::edits::cookie_named);
         let max_age = object.optional::<Duration>("max_age");
         let path = object.get("path").map_or(Some("/".to_owned()), attribute);
         let domain = object.get("domain").map_or(Some(None), |cursor| attribute(cursor).map(Some));
         let same_site = object.get("same_site").map_or(Some("Lax"), |cursor| {
             cursor.word(&[("strict", "Strict"), ("lax", "Lax"), ("none", "None")])
         });
-        let secure = object.optional::<bool>("secure");
+        let secure = object.get("secure").map_or(Some(None), |cursor| match cursor.decode()? {
+            false if same_site == Some("None") => {
+                cursor.expected("true, without which browsers drop a cookie of \"same_site\": \"none\"")
+            }
+            secure => Some(Some(secure)),
+        });
         object.finish();
         let (name, max_age, path, domain, same_site) = (name?, max_age?, path?, domain?, same_site?);
         let mut attributes = format!("; Path={path}");
@@ -237,7 +240,8 @@ impl Decode for IssueCookie {
         }
         attributes.push_str("; HttpOnly; SameSite=");
         attributes.push_str(same_site);
-        Some(Self { name, attributes, secure: secure? })
+        let secure = secure?.or((same_site == "None").then_some(true));
+        Some(Self { name, attributes, secure })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use tidegate_config::{Cursor, HeaderName};
-use tidegate_matchers::{Conditions, Facts, PathCaptures, cookie_values, query_values};
+use tidegate_matchers::{Conditions, Facts, PathCaptures, cookie_values, is_plain_host, query_values};
 
 /// A text with places to fill in.
 #[derive(Debug, Clone)]
@@ -67,6 +67,9 @@ impl Value {
     /// Decodes a text; a capture that no path of the rule is sure to give is refused.
     pub(crate) fn decode(cursor: Cursor<'_>, captures: &Captures) -> Option<Self> {
         let Some(text) = cursor.as_str() else { return cursor.expected("a text, perhaps with {captures}") };
+        if text.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
+            return cursor.expected("a text without line breaks and other control characters");
+        }
         match parse(text, captures) {
             Ok(parts) => Some(Self { parts }),
             Err(Fault::Unclosed) => {
@@ -93,12 +96,6 @@ impl Value {
             Some(Part::Literal(text)) => text,
             _ => "",
         }
-    }
-
-    /// Whether any literal part holds a question mark.
-    pub(crate) fn holds_query(&self) -> bool {
-        // Of bytes: a search for a character is 4 KiB of code.
-        self.parts.iter().any(|part| matches!(part, Part::Literal(text) if text.as_bytes().contains(&b'?')))
     }
 
     /// The text for a request. `None`: something is absent that the text is built from.
@@ -151,7 +148,7 @@ impl Source<'_, '_> {
         };
         match attribute {
             // Only what is a host may act as one.
-            Attribute::Host if is_host(self.facts.authority()) => url(self.facts.authority()),
+            Attribute::Host if is_plain_host(self.facts.authority()) => url(self.facts.authority()),
             Attribute::Host => text(self.facts.authority().into()),
             Attribute::Path => url(self.facts.path()),
             Attribute::Query => url(query_of(exchange.path()).unwrap_or_default()),
@@ -165,12 +162,6 @@ impl Source<'_, '_> {
             Attribute::Claim(name) => text(scalar(self.facts, name)?),
         }
     }
-}
-
-/// Whether a text is a host, perhaps with a port, as `:authority` may hold them.
-pub(crate) fn is_host(text: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(byte);
-    (1..=255).contains(&text.len()) && text.iter().all(allowed)
 }
 
 /// A claim that is a text, an integer or a boolean.

@@ -115,6 +115,8 @@ fn a_route_that_led_nowhere_is_not_taken_again_for_a_while() {
     assert_eq!(worker.host().metric("tidegate.header_routing.r.fallback"), 1);
     worker.host().advance(Duration::from_secs(31));
     assert_eq!(respond("route_not_found"), "tagged", "it may be there by now");
+    // Whoever sends a host or a path without a route brings that about: it must not move everybody else.
+    assert_eq!(respond("cluster_not_found"), "tagged");
     assert_eq!(respond("via_upstream"), "stable");
 }
 

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use tidegate_filter_api::{
     CallToken, Callbacks, CalloutResult, Exchange, Filter, Flow, Host, HostError, Property, Timestamp,
 };
-use tidegate_matchers::{ClientAddress, Facts};
+use tidegate_matchers::{ClientAddress, Facts, RuleIndex};
 use tidegate_quota::{KeyDigest, Lease, State};
 
 use crate::config::{Config, Fields, Otherwise, Reply, Service};
@@ -17,9 +17,14 @@ use crate::service::Descriptor;
 use crate::usage::Usage;
 use crate::view::{Applies, View};
 
+/// So many limits are looked at one by one.
+const FEW: usize = 16;
+
 /// The rate-limit filter.
 pub struct RateLimit {
     pub(crate) limits: Vec<Limiter>,
+    /// Finds the limits that may apply, where there are many.
+    index: Option<RuleIndex>,
     pub(crate) client: ClientAddress,
     digester: Digester,
     on_full: Otherwise,
@@ -77,8 +82,11 @@ impl Filter for RateLimit {
         if config.service.is_some() && config.limits.iter().all(|limit| limit.descriptor.is_none()) {
             log::warn!("rate_limit: no limit has \"global\": true, so the rate limit service is never asked");
         }
+        let conditions = config.limits.iter().map(|limit| limit.conditions.clone());
+        let index = (config.limits.len() > FEW).then(|| RuleIndex::new(conditions.collect()));
         let limits = config.limits.into_iter();
         Self {
+            index,
             limits: limits
                 .map(|limit| Limiter::new(limit, config.max_keys, &config.client_identity, &plugin, host))
                 .collect(),
@@ -96,7 +104,7 @@ impl Filter for RateLimit {
     fn on_request(&self, stream: &mut Stream, exchange: &mut Exchange, host: &dyn Host) -> Flow {
         let view = View::new(exchange, host, self.client);
         let mut now = None;
-        for (place, limiter) in self.limits.iter().enumerate() {
+        for (place, limiter) in self.candidates(&view) {
             let ruling = match view.under(&limiter.limit, self.digester) {
                 Applies::No => continue,
                 Applies::Unreadable => limiter.refuse(Cause::Unreadable, None, host),
@@ -155,6 +163,17 @@ impl Filter for RateLimit {
 }
 
 impl RateLimit {
+    /// The limits that may apply to a request, in order, with their places: found by the index, or all where there are few, or
+    /// where the path can be read in several ways.
+    fn candidates(&self, view: &View<'_>) -> impl Iterator<Item = (usize, &Limiter)> {
+        let found = self.index.as_ref().and_then(|index| view.candidates(index));
+        let count = found.as_ref().map_or(self.limits.len(), Vec::len);
+        (0..count).filter_map(move |number| {
+            let place = found.as_ref().map_or(Some(number), |found| found.get(number).copied())?;
+            Some((place, self.limits.get(place)?))
+        })
+    }
+
     /// One limit's ruling on a request that it applies to. `now` is asked for once per request, and only if it counts.
     #[expect(clippy::too_many_arguments, reason = "what a ruling depends on")]
     fn meet(
@@ -225,7 +244,7 @@ impl RateLimit {
         host: &dyn Host,
     ) -> Cause {
         let Cause::Exceeded(violated, mut wait) = cause else { return cause };
-        for (place, limiter) in self.limits.iter().enumerate() {
+        for (place, limiter) in self.candidates(view) {
             let (Some(known), Some(now)) = (wait, now) else { break };
             if Some(place) == refusing || !limiter.limit.is_local() || !limiter.is_told() {
                 continue;
@@ -285,3 +304,6 @@ fn seed(plugin: &[u8], host: &dyn Host) -> [u8; 16] {
     // limits all the same.
     stored().or_else(|| chosen().ok()).or_else(stored).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 use std::cell::OnceCell;
 
 use tidegate_filter_api::{Exchange, Host};
-use tidegate_matchers::{ClientAddress, Facts, is_ambiguous, readings};
+use tidegate_matchers::{ClientAddress, Facts, RuleIndex, is_ambiguous, readings};
 use tidegate_quota::KeyDigest;
 
 use crate::config::Limit;
@@ -43,6 +43,11 @@ impl<'a> View<'a> {
     pub(crate) fn new(exchange: &'a Exchange, host: &'a dyn Host, client: ClientAddress) -> Self {
         let plain = Facts::new(exchange, host, client);
         Self { exchange, host, client, plain, readings: OnceCell::new() }
+    }
+
+    /// The limits of an index that may apply. `None`: the path can be read in several ways, so any may.
+    pub(crate) fn candidates(&self, index: &RuleIndex) -> Option<Vec<usize>> {
+        matches!(self.readings(), Readings::One).then(|| index.candidates(&self.plain))
     }
 
     /// Whether `limit` applies to the request.

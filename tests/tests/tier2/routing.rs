@@ -19,8 +19,12 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("routing::cluster_header_follows", cluster_header_follows),
         Trial::test("routing::a_route_chosen_before_is_chosen_again", chosen_again),
         Trial::test("routing::an_issued_cookie_keeps_its_arm", an_issued_cookie_keeps_its_arm),
+        Trial::test("routing::an_address_keeps_its_arm", an_address_keeps_its_arm),
         Trial::test("routing::a_fallback_learns_from_a_response", a_fallback_learns),
         Trial::test("routing::a_fallback_with_a_probe_loses_no_request", a_probe_loses_no_request),
+        Trial::test("routing::no_client_brings_a_fallback_about", no_client_brings_a_fallback_about),
+        Trial::test("routing::marks_are_filter_state", marks_are_filter_state),
+        Trial::test("routing::hosts_in_every_form", hosts_in_every_form),
         Trial::test("routing::bytes_of_any_kind_never_trap", bytes_of_any_kind),
     ]
 }
@@ -35,6 +39,11 @@ struct Routing {
 
 impl Routing {
     fn start(configuration: &Value, routes: &Value) -> Result<Self, Failed> {
+        Self::start_with(configuration, routes, &["*"])
+    }
+
+    /// The same for these domains only.
+    fn start_with(configuration: &Value, routes: &Value, domains: &[&str]) -> Result<Self, Failed> {
         let upstreams = Upstreams::start()?;
         let mut bootstrap =
             bootstrap::with_filters(&[("header-routing", configuration)], &upstreams, Form::Struct)?;
@@ -42,6 +51,7 @@ impl Routing {
         let config = bootstrap.pointer_mut(place).ok_or("the bootstrap has no routes")?;
         config["validate_clusters"] = json!(false);
         config["virtual_hosts"][0]["routes"] = routes.clone();
+        config["virtual_hosts"][0]["domains"] = json!(domains);
         Ok(Self { envoy: Envoy::start(&bootstrap, 1)?, _upstreams: upstreams })
     }
 
@@ -58,6 +68,12 @@ impl Routing {
         let address = self.envoy.address();
         let first = Connection::open(address)?.send(&request)?;
         Ok([first.into(), http2(address, &request)?.into()])
+    }
+
+    /// Who answers these bytes, or with what status nobody did.
+    fn raw(&self, bytes: &str) -> Result<String, Failed> {
+        let reply: Response = Connection::open(self.envoy.address())?.exchange(bytes.as_bytes())?.into();
+        Ok(reply.reached.unwrap_or_else(|| reply.status.to_string()))
     }
 
     fn expect(&self, headers: &[(&str, &[u8])], reached: &str) -> Result<(), Failed> {
@@ -160,6 +176,30 @@ fn an_issued_cookie_keeps_its_arm() -> Result<(), Failed> {
     if reached.len() == 2 { Ok(()) } else { Err(format!("only {reached:?} was reached").into()) }
 }
 
+fn an_address_keeps_its_arm() -> Result<(), Failed> {
+    let arm = |route: &str| json!({"route": route, "weight": 50});
+    let configuration = json!({
+        "rules": [{"name": "canary", "split": {"by": ["source"], "to": [arm("beta"), arm("stable")]}}],
+        // Envoy writes its peer behind what the client sent.
+        "client_address": {"trusted_hops": 2},
+        "route_header": "x-tidegate-route",
+    });
+    let routing = Routing::start(&configuration, &by_header())?;
+    let mut reached = BTreeSet::new();
+    for number in 0..20 {
+        let address = format!("10.0.0.{number}");
+        let headers = [("x-forwarded-for", address.as_bytes())];
+        let [first, second] = routing.send("/", &headers)?;
+        let arm = first.reached.clone().ok_or_else(|| format!("{first:?}"))?;
+        if second.reached.as_ref() != Some(&arm) {
+            return Err(format!("{address}: first {arm}, then {second:?}").into());
+        }
+        routing.expect(&headers, &arm)?;
+        reached.insert(arm);
+    }
+    if reached.len() == 2 { Ok(()) } else { Err(format!("only {reached:?} was reached").into()) }
+}
+
 fn tagged(fallback: &Value) -> Value {
     json!({
         "rules": [
@@ -199,6 +239,61 @@ fn a_probe_loses_no_request() -> Result<(), Failed> {
     let counted = routing.envoy.stat("header_routing.gone.fallback")?;
     if counted != 2 {
         return Err(format!("expected 2 requests to fall back, seen {counted}").into());
+    }
+    Ok(())
+}
+
+/// A host that no virtual host takes ends in 404, and says nothing about the route.
+fn no_client_brings_a_fallback_about() -> Result<(), Failed> {
+    let configuration = tagged(&json!({"route": "stable", "for": "1m"}));
+    let routing = Routing::start_with(&configuration, &by_header(), &["shop.example"])?;
+    for _ in 0..3 {
+        let seen = routing.raw("GET / HTTP/1.1\r\nhost: nowhere.example\r\n\r\n")?;
+        if seen != "404" {
+            return Err(format!("expected no route for that host, seen {seen}").into());
+        }
+        routing.expect(&[], "beta")?;
+    }
+    Ok(())
+}
+
+fn marks_are_filter_state() -> Result<(), Failed> {
+    let configuration = json!({
+        "rules": [{"name": "r", "match": {"headers": [{"name": BETA, "present": true}]}, "mark": "early"}],
+        "route_header": "x-tidegate-route",
+    });
+    let state = json!({"key": "wasm.tg.routing_rule", "string_match": {"exact": "early"}});
+    let routes = json!([
+        {"match": {"prefix": "/", "filter_state": [state]}, "route": {"cluster": "beta"}},
+        {"match": {"prefix": "/"}, "route": {"cluster": "stable"}},
+    ]);
+    let routing = Routing::start(&configuration, &routes)?;
+    routing.expect(&[(BETA, b"1")], "beta")?;
+    routing.expect(&[("wasm.tg.routing_rule", b"early")], "stable")
+}
+
+/// The host that counts is the one that Envoy and the backend see.
+fn hosts_in_every_form() -> Result<(), Failed> {
+    let configuration = json!({
+        "rules": [{"name": "r", "match": {"hosts": ["beta.internal"]}, "route": "beta"}],
+        "default": {"route": "stable"},
+        "route_header": "x-tidegate-route",
+    });
+    let routing = Routing::start(&configuration, &by_header())?;
+    for (head, reached) in [
+        ("GET / HTTP/1.1\r\nhost: BETA.internal.:80\r\n", &["beta"][..]),
+        ("GET http://beta.internal/ HTTP/1.1\r\nhost: shop.example\r\n", &["beta"]),
+        ("GET http://shop.example/ HTTP/1.1\r\nhost: beta.internal\r\n", &["stable"]),
+        ("GET / HTTP/1.1\r\nhost: shop.example\r\nx-forwarded-host: beta.internal\r\n", &["stable"]),
+        // Two are none that a rule knows, or are refused.
+        ("GET / HTTP/1.1\r\nhost: shop.example\r\nhost: beta.internal\r\n", &["stable", "400"]),
+        ("GET / HTTP/1.1\r\nhost: beta.internal\r\nhost: shop.example\r\n", &["stable", "400"]),
+        ("GET / HTTP/1.1\r\nhost: shop.example@beta.internal\r\n", &["beta", "400"]),
+    ] {
+        let seen = routing.raw(&format!("{head}\r\n"))?;
+        if !reached.contains(&seen.as_str()) {
+            return Err(format!("{head:?}: expected {reached:?}, seen {seen}").into());
+        }
     }
     Ok(())
 }

@@ -81,7 +81,7 @@ impl<'v, 'c> Builder<'v, 'c> {
         node.always = self.file(&always);
         for members in filed {
             let place = self.place(&members, deeper);
-            node.places.push(place);
+            node.places.push(place.into());
         }
         if let Some(place) = self.nodes.get_mut(number) {
             *place = node;

@@ -1,5 +1,7 @@
 //! One level of the index: what is looked up in a request, and where it leads.
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use super::addresses::Addresses;
@@ -17,13 +19,27 @@ pub(super) enum Place {
     Node(u32),
 }
 
+/// A place, and the number of the look-up that was there last.
+#[derive(Debug)]
+pub(super) struct Target {
+    place: Place,
+    seen: Cell<u64>,
+}
+
+impl From<Place> for Target {
+    fn from(place: Place) -> Self {
+        // Look-ups are counted from 1.
+        Self { place, seen: Cell::new(0) }
+    }
+}
+
 /// One level of the index.
 #[derive(Debug, Default)]
 pub(super) struct Node {
     /// The rules that no look-up finds.
     pub(super) always: (u32, u32),
     /// What the numbers below lead to.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<Target>,
     texts: Vec<(Single, Texts)>,
     sources: Addresses,
     fields: Vec<(FieldKind, Fields)>,
@@ -83,12 +99,14 @@ impl Node {
         texts.chain(fields).chain(claims).for_each(Texts::finish);
     }
 
-    /// Hands on the places that a request leads to, some perhaps several times. What no condition asks for is not even
-    /// found out.
-    pub(super) fn find(&self, facts: &Facts<'_>, visit: &mut dyn FnMut(Place)) {
+    /// Hands on the places that a request leads to, each once in the look-up with this number. What no condition asks for
+    /// is not even found out.
+    pub(super) fn find(&self, facts: &Facts<'_>, look_up: u64, visit: &mut dyn FnMut(Place)) {
         let mut visit = |number: u32| {
-            if let Some(place) = self.places.get(number as usize) {
-                visit(*place);
+            if let Some(target) = self.places.get(number as usize)
+                && target.seen.replace(look_up) != look_up
+            {
+                visit(target.place);
             }
         };
         for (single, texts) in &self.texts {
