@@ -17,12 +17,13 @@ use crate::{process, workspace};
 /// What a module may weigh. Cryptography makes auth larger (docs/decisions/0010), three kinds of output telemetry (0016); the
 /// suite holds all four filters.
 const LARGEST_MODULE: usize = 300 * 1024;
-const LARGER: [(&str, usize); 5] = [
+const LARGER: [(&str, usize); 6] = [
     ("_auth", 800 * 1024),
     // Its actions, and the automaton for regular expressions, are in no other module as a whole.
     ("_header_routing", 400 * 1024),
     ("_suite", 1100 * 1024),
-    ("_telemetry", 312 * 1024),
+    ("_telemetry", 320 * 1024),
+    ("_trapping", 328 * 1024),
     ("_vectors", 400 * 1024),
 ];
 

@@ -20,21 +20,25 @@ const MONTHS: [(&str, u64); 12] = [
 /// if it is none, or before 1970.
 #[must_use]
 pub fn http_date(text: &str) -> Option<u64> {
-    let (day_name, rest) = text.split_once(", ")?;
-    let mut words = rest.split(' ');
-    let (day, month, year, time, zone) =
-        (words.next()?, words.next()?, words.next()?, words.next()?, words.next()?);
-    if words.next().is_some() || zone != "GMT" {
+    // Each part has its place; searching for them would take several times the code.
+    let text = text.as_bytes();
+    let is = |at: usize, wanted: &[u8]| text.get(at..at + wanted.len()) == Some(wanted);
+    let number = |at: usize, length: usize| {
+        let digits = text.get(at..at + length)?.iter();
+        digits.copied().try_fold(0, |sum, digit| {
+            digit.is_ascii_digit().then(|| sum * 10 + u64::from(digit.wrapping_sub(b'0')))
+        })
+    };
+    let marks: [(usize, &[u8]); 7] =
+        [(3, b", "), (7, b" "), (11, b" "), (16, b" "), (19, b":"), (22, b":"), (25, b" GMT")];
+    if text.len() != 29 || !marks.iter().all(|(at, mark)| is(*at, mark)) {
         return None;
     }
-    let (day, year) = (digits(day, 2)?, digits(year, 4)?);
-    let month = MONTHS.iter().position(|(name, _)| *name == month)?;
-    let mut parts = time.split(':');
-    let (hour, minute, second) =
-        (digits(parts.next()?, 2)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    let (day, year) = (number(5, 2)?, number(12, 4)?);
+    let month = MONTHS.iter().position(|(name, _)| is(8, name.as_bytes()))?;
+    let (hour, minute, second) = (number(17, 2)?, number(20, 2)?, number(23, 2)?);
     let length = MONTHS.get(month)?.1 + u64::from(month == 1 && is_leap(year));
-    let sound =
-        parts.next().is_none() && (1..=length).contains(&day) && hour < 24 && minute < 60 && second < 61;
+    let sound = (1..=length).contains(&day) && hour < 24 && minute < 60 && second < 61;
     if !sound || year < 1970 {
         return None;
     }
@@ -42,15 +46,11 @@ pub fn http_date(text: &str) -> Option<u64> {
     let leap_days = (1970..year).filter(|year| is_leap(*year)).count() as u64;
     let days = (year - 1970) * 365 + leap_days + before + u64::from(month > 1 && is_leap(year)) + day - 1;
     let name = DAYS.get(usize::try_from(days % 7).ok()?)?;
-    (day_name == *name).then_some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+    is(0, name.as_bytes()).then_some(days * 86_400 + hour * 3_600 + minute * 60 + second)
 }
 
 fn is_leap(year: u64) -> bool {
     year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-}
-
-fn digits(text: &str, count: usize) -> Option<u64> {
-    (text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
 }
 
 #[cfg(test)]

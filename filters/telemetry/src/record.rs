@@ -98,41 +98,33 @@ fn written<'v>(source: &'v Source, redaction: &Redaction, view: &'v View<'_>) ->
         },
         // A label says `_OTHER`, and leaves out the port; the log is where one looks for what it was.
         Source::Attribute(Attribute::Method) => as_written(view.method()),
-        Source::Attribute(Attribute::Host) => match view.authority() {
-            Value::Text(host) => Written::Text(Cow::Owned(cut(&redact::host(&host)).to_vec())),
-            _ => Written::Nothing,
-        },
-        Source::Attribute(Attribute::Path) => match view.path_and_query().0 {
-            b"" => Written::Nothing,
-            path => Written::Text(shorter(redaction.text(path))),
-        },
-        Source::Attribute(Attribute::Query) => match view.path_and_query().1 {
-            b"" => Written::Nothing,
-            query => Written::Text(shorter(redaction.query(query))),
-        },
+        Source::Attribute(Attribute::Host) => hidden(as_written(view.authority()), |host| redact::host(host)),
+        Source::Attribute(Attribute::Path) => {
+            hidden(as_written(view.value(source)), |path| redaction.text(path))
+        }
+        Source::Attribute(Attribute::Query) => {
+            hidden(as_written(view.value(source)), |query| redaction.query(query))
+        }
         Source::Header(name) => match joined(&mut view.request().values(name.as_str())) {
             Written::Text(_) if redaction.hides_header(name.as_str()) => redacted(),
-            shown => within(shown, redaction),
+            shown => hidden(shown, |value| redaction.value(value)),
         },
         Source::ResponseHeader(name) => match joined(&mut view.response().values(name.as_str())) {
             Written::Text(_) if redaction.hides_header(name.as_str()) => redacted(),
-            shown => within(shown, redaction),
+            shown => hidden(shown, |value| redaction.value(value)),
         },
         Source::Cookie(name) => match joined(&mut cookie_values(view.request().values("cookie"), name)) {
             Written::Text(_) if redaction.hides_cookie(name) => redacted(),
-            shown => within(shown, redaction),
+            shown => hidden(shown, |value| redaction.value(value)),
         },
         other => as_written(view.value(other)),
     }
 }
 
-/// Without the credentials that stand in a value under a harmless name.
-fn within<'v>(shown: Written<'v>, redaction: &Redaction) -> Written<'v> {
+/// With what is to be written instead, if something is.
+fn hidden<'v>(shown: Written<'v>, instead: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Written<'v> {
     match shown {
-        Written::Text(Cow::Borrowed(text)) => Written::Text(shorter(redaction.value(text))),
-        Written::Text(Cow::Owned(text)) => {
-            Written::Text(Cow::Owned(shorter(redaction.value(&text)).into_owned()))
-        }
+        Written::Text(text) => Written::Text(instead(&text).map_or(text, |text| shorter(Cow::Owned(text)))),
         other => other,
     }
 }

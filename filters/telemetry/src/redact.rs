@@ -86,35 +86,38 @@ impl Redaction {
         self.hides(&self.cookies, name.as_bytes())
     }
 
-    /// A query without the values of the parameters that are not to be written.
-    pub(crate) fn query<'q>(&self, query: &'q [u8]) -> Cow<'q, [u8]> {
+    /// A query without the values of the parameters that are not to be written; `None`, as everywhere here, if it may be
+    /// written as it is.
+    pub(crate) fn query(&self, query: &[u8]) -> Option<Vec<u8>> {
         self.parameters(query, IN_QUERY, LEVELS)
     }
 
     /// A path, or a URL, without the values of such parameters in it, and without what stands before the `@` of an
     /// authority.
-    pub(crate) fn text<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
-        match without_userinfo(text) {
-            Cow::Borrowed(text) => self.parameters(text, IN_TEXT, LEVELS),
-            Cow::Owned(text) => Cow::Owned(self.parameters(&text, IN_TEXT, LEVELS).into_owned()),
-        }
+    pub(crate) fn text(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let bare = without_userinfo(text);
+        self.parameters(bare.as_deref().unwrap_or(text), IN_TEXT, LEVELS).or(bare)
     }
 
     /// The value of a header or a cookie whose name speaks of no credential, without those that stand in it all the same:
     /// `Referer` and `Location` are URLs, and proxies hand on an `Authorization` under names of their own.
-    pub(crate) fn value<'v>(&self, value: &'v [u8]) -> Cow<'v, [u8]> {
-        const SCHEMES: [&[u8]; 4] = [b"basic", b"bearer", b"digest", b"negotiate"];
-        let mut words = value.trim_ascii_start().splitn(2, |byte| *byte == b' ');
-        let scheme = words.next().filter(|_| words.next().is_some()).unwrap_or_default();
-        if SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
-            return Cow::Borrowed(REDACTED.as_bytes());
+    pub(crate) fn value(&self, value: &[u8]) -> Option<Vec<u8>> {
+        const SCHEMES: [&[u8]; 4] = [b"basic ", b"bearer ", b"digest ", b"negotiate "];
+        let begins = |scheme: &&[u8]| {
+            value
+                .trim_ascii_start()
+                .get(..scheme.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+        };
+        if SCHEMES.iter().any(|scheme| begins(&scheme)) {
+            return Some(REDACTED.as_bytes().to_vec());
         }
         self.text(value)
     }
 
-    fn parameters<'t>(&self, text: &'t [u8], between: &[u8], levels: u32) -> Cow<'t, [u8]> {
+    fn parameters(&self, text: &[u8], between: &[u8], levels: u32) -> Option<Vec<u8>> {
         if !text.iter().any(|byte| matches!(byte, b'=' | b'%')) {
-            return Cow::Borrowed(text);
+            return None;
         }
         let mut written = Vec::new();
         let mut hid = false;
@@ -124,14 +127,14 @@ impl Redaction {
                 _ => (part, None),
             };
             let shown = self.shown(pair, levels);
-            hid |= shown.len() < pair.len();
             written.extend_from_slice(shown);
             if shown.len() < pair.len() {
+                hid = true;
                 written.extend_from_slice(REDACTED.as_bytes());
             }
             written.extend(end);
         }
-        if hid { Cow::Owned(written) } else { Cow::Borrowed(text) }
+        hid.then_some(written)
     }
 
     /// As much of `name=value` as may be written: all of it, or what stands before the value.
@@ -141,9 +144,7 @@ impl Redaction {
         let named = name.strip_suffix(b"=").is_some_and(|name| self.hides(&self.query, &decoded(name)));
         // `next=https%3A%2F%2Fshop%2F%3Ftoken%3Dabc`: a URL in a parameter of another.
         let within = || match (levels.checked_sub(1), decoded(value)) {
-            (Some(levels), Cow::Owned(plain)) => {
-                matches!(self.parameters(&plain, IN_TEXT, levels), Cow::Owned(_))
-            }
+            (Some(levels), Cow::Owned(plain)) => self.parameters(&plain, IN_TEXT, levels).is_some(),
             _ => false,
         };
         if !value.is_empty() && (named || within()) { name } else { pair }
@@ -156,31 +157,32 @@ impl Redaction {
 }
 
 /// An authority without user and password.
-pub(crate) fn host(authority: &[u8]) -> Cow<'_, [u8]> {
-    match authority.iter().rposition(|byte| *byte == b'@').and_then(|at| authority.get(at..)) {
-        Some(host) => Cow::Owned([REDACTED.as_bytes(), host].concat()),
-        None => Cow::Borrowed(authority),
-    }
+pub(crate) fn host(authority: &[u8]) -> Option<Vec<u8>> {
+    let at = authority.iter().rposition(|byte| *byte == b'@')?;
+    let mut bare = REDACTED.as_bytes().to_vec();
+    bare.extend_from_slice(authority.get(at..)?);
+    Some(bare)
 }
 
 /// A text with URLs in it, each without user and password.
-fn without_userinfo(text: &[u8]) -> Cow<'_, [u8]> {
+fn without_userinfo(text: &[u8]) -> Option<Vec<u8>> {
     if !text.contains(&b'@') {
-        return Cow::Borrowed(text);
+        return None;
     }
-    let mut written = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(slashes) = rest.windows(2).position(|pair| pair == b"//") {
-        let (before, from) = rest.split_at_checked(slashes + 2).unwrap_or((rest, b""));
-        let ends = |byte: &u8| matches!(byte, b'/' | b'?' | b'#' | b' ' | b'"' | b'<' | b'>');
-        let end = from.iter().position(ends).unwrap_or(from.len());
-        let (authority, after) = from.split_at_checked(end).unwrap_or((from, b""));
-        written.extend_from_slice(before);
-        written.extend_from_slice(&host(authority));
-        rest = after;
+    let mut written = Vec::new();
+    // Of a URL the part behind two slashes.
+    let mut slashes = 0;
+    for part in text.split_inclusive(|byte| b"/?# \"<>".contains(byte)) {
+        match host(part).filter(|_| slashes == 2) {
+            Some(bare) => written.extend_from_slice(&bare),
+            None => written.extend_from_slice(part),
+        }
+        slashes = match part {
+            b"/" => slashes + 1,
+            _ => i32::from(part.ends_with(b"/")),
+        };
     }
-    written.extend_from_slice(rest);
-    Cow::Owned(written)
+    Some(written)
 }
 
 /// The name as a server reads it: `%74oken` is `token`.
@@ -279,7 +281,8 @@ mod tests {
             ("token=", "token="),
             ("", ""),
         ] {
-            assert_eq!(redaction.query(query.as_bytes()), expected.as_bytes(), "{query}");
+            let written = redaction.query(query.as_bytes());
+            assert_eq!(written.as_deref().unwrap_or(query.as_bytes()), expected.as_bytes(), "{query}");
         }
     }
 
@@ -299,10 +302,11 @@ mod tests {
             ("ann@example.com", "ann@example.com"),
             ("text/html; charset=utf-8", "text/html; charset=utf-8"),
         ] {
-            let written = redaction.value(value.as_bytes()).into_owned();
-            assert_eq!(String::from_utf8(written).unwrap(), expected, "{value}");
+            let written = redaction.value(value.as_bytes());
+            assert_eq!(written.as_deref().unwrap_or(value.as_bytes()), expected.as_bytes(), "{value}");
         }
-        assert_eq!(&*host(b"ann:s3cret@a:80"), b"[redacted]@a:80");
+        assert_eq!(host(b"ann:s3cret@a:80").unwrap(), b"[redacted]@a:80");
+        assert_eq!(host(b"a:80"), None);
     }
 
     #[test]
@@ -312,7 +316,7 @@ mod tests {
             keep: vec!["Code".to_owned(), "x-key".to_owned()],
             ..Redaction::default()
         };
-        assert_eq!(redaction.query(b"code=7"), b"code=7".as_slice());
+        assert_eq!(redaction.query(b"code=7"), None);
         assert!(redaction.hides_header("x-key"));
         assert!(redaction.hides_cookie("session"));
         assert!(!redaction.hides_cookie("theme"));

@@ -102,7 +102,7 @@ fn conventional_attributes(config: &Trace, view: &View<'_>, span: &mut Message) 
     for (name, attribute) in shown {
         let value = match view.attribute(attribute) {
             Value::Text(path) if attribute == Attribute::Path => {
-                Value::Text(config.redact.text(&path).into_owned().into())
+                Value::Text(config.redact.text(&path).map_or(path, Into::into))
             }
             other => other,
         };
@@ -118,8 +118,11 @@ fn conventional_attributes(config: &Trace, view: &View<'_>, span: &mut Message) 
     if let Some(template) = view.template() {
         put(span, "http.route", otlp::Attribute::Text(template.as_bytes()));
     }
-    if let Some(agent) = view.request().first("user-agent") {
-        put(span, "user_agent.original", otlp::Attribute::Text(agent.get(..512).unwrap_or(agent)));
+    let agent = view.request().first("user-agent").filter(|_| !config.redact.hides_header("user-agent"));
+    if let Some(agent) = agent {
+        let agent = agent.get(..512).unwrap_or(agent);
+        let hidden = config.redact.value(agent);
+        put(span, "user_agent.original", otlp::Attribute::Text(hidden.as_deref().unwrap_or(agent)));
     }
 }
 

@@ -367,11 +367,9 @@ fn only<'v>(values: &mut dyn Iterator<Item = &'v [u8]>) -> Value<'v> {
 /// What goes into labels and baggage goes to everybody: no token of a URL, whatever the header is called.
 fn harmless(value: Value<'_>) -> Value<'_> {
     match value {
-        Value::Text(Cow::Borrowed(text)) => Value::Text(Redaction::STANDARD.value(text)),
-        Value::Text(Cow::Owned(text)) => match Redaction::STANDARD.value(&text) {
-            Cow::Borrowed(same) if same.len() == text.len() => Value::Text(Cow::Owned(text)),
-            hidden => Value::Text(Cow::Owned(hidden.into_owned())),
-        },
+        Value::Text(text) => {
+            Value::Text(Redaction::STANDARD.value(&text).map_or(text, |hidden| Cow::Owned(hidden)))
+        }
         other => other,
     }
 }

@@ -352,7 +352,8 @@ fn a_span_holds_no_credential_whatever_it_stands_in() {
             "attributes": {"from": {"header": "referer"}, "to": {"response_header": "location"}, "own": {"header": "x-own"},
                 "q": "query", "host": "host"}}"#,
     );
-    let headers: [(&str, &[u8]); 3] = [
+    let headers: [(&str, &[u8]); 4] = [
+        ("user-agent", b"an app, token=s3cret"),
         ("referer", b"https://ann:s3cret@a.example/?token=s3cret&page=2"),
         ("x-own", b"s3cret"),
         (":authority", b"ann:s3cret@shop.example"),
