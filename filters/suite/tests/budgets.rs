@@ -121,6 +121,6 @@ fn each_kind_of_request_has_its_cost() {
         "add 1, edit 1, property 17, request_headers 2",
         39,
     );
-    same("telemetry, logs", of::<Telemetry>(logs, &[user]), "add 1, property 15, request_headers 1", 27);
+    same("telemetry, logs", of::<Telemetry>(logs, &[user]), "add 1, property 15, request_headers 1", 26);
     same("telemetry, a log that is not written", of::<Telemetry>(unsampled, &[user]), "property 1", 0);
 }
