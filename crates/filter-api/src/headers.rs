@@ -194,6 +194,12 @@ impl Headers {
         }
     }
 
+    /// Whether the host holds exactly this: it was read, and all edits have been told.
+    #[must_use]
+    pub fn is_current(&self) -> bool {
+        self.known && self.performed == self.edits.len()
+    }
+
     /// The edits that the host has not been told of yet. Telling it is the caller's duty from here on.
     pub fn take_pending(&mut self) -> impl Iterator<Item = Edit<'_>> {
         let told = std::mem::replace(&mut self.performed, self.edits.len());

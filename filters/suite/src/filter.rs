@@ -37,7 +37,7 @@ impl Filter for Suite {
         let dispatched = Dispatched::default();
         let Config { mut auth, mut rate_limit, mut header_routing, mut telemetry, order } = config;
         let members = order.into_iter().enumerate().filter_map(|(place, kind)| {
-            let host = &SharedHost { host, place, dispatched: &dispatched };
+            let host = &SharedHost { host, place, dispatched: &dispatched, sent: None };
             Some(match kind {
                 Kind::Auth => Member::Auth(Auth::new(auth.take()?, host)),
                 Kind::RateLimit => Member::RateLimit(RateLimit::new(rate_limit.take()?, host)),
@@ -113,8 +113,10 @@ impl Filter for Suite {
 
     fn on_log(&self, stream: &mut Stream, exchange: &Exchange, host: &dyn Host) {
         // Also those that the request never reached: telemetry counts what auth refused.
+        let request = exchange.request();
+        let sent = request.is_current().then_some(request);
         for (place, member) in self.members.iter().enumerate() {
-            member.on_log(&mut stream.states, exchange, &self.host(host, place));
+            member.on_log(&mut stream.states, exchange, &SharedHost { sent, ..self.host(host, place) });
         }
     }
 
@@ -146,7 +148,7 @@ impl Filter for Suite {
 
 impl Suite {
     fn host<'a>(&'a self, host: &'a dyn Host, place: usize) -> SharedHost<'a> {
-        SharedHost { host, place, dispatched: &self.dispatched }
+        SharedHost { host, place, dispatched: &self.dispatched, sent: None }
     }
 
     /// The filters that a request has met up to `place`, in the order in which they meet its response: as in a chain of

@@ -5,18 +5,32 @@ use std::collections::BTreeMap;
 
 use tidegate_config::HeaderName;
 use tidegate_filter_api::{
-    CallToken, Callout, Cas, Clock, HeaderBlock, Host, HostError, MetricId, MetricKind, Property,
+    CallToken, Callout, Cas, Clock, HeaderBlock, Headers, Host, HostError, MetricId, MetricKind, Property,
     SharedValue, Timestamp,
 };
 
 /// Which filter, by its place in the order, dispatched a call that has not ended.
 pub(crate) type Dispatched = RefCell<BTreeMap<CallToken, usize>>;
 
-/// A host that notes who dispatches.
+/// A host that notes who dispatches, and that is not asked for what the suite knows.
 pub(crate) struct SharedHost<'a> {
     pub(crate) host: &'a dyn Host,
     pub(crate) place: usize,
     pub(crate) dispatched: &'a Dispatched,
+    /// The request's headers as the suite sent them on, once the exchange has ended: a module of telemetry's own has to ask.
+    pub(crate) sent: Option<&'a Headers>,
+}
+
+impl SharedHost<'_> {
+    fn sent(&self, name: &str) -> Option<Vec<u8>> {
+        let mut values = self.sent?.values(name);
+        let mut joined = values.next()?.to_vec();
+        for value in values {
+            joined.push(b',');
+            joined.extend_from_slice(value);
+        }
+        Some(joined)
+    }
 }
 
 impl Clock for SharedHost<'_> {
@@ -49,7 +63,13 @@ impl Host for SharedHost<'_> {
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {
-        self.host.property(property)
+        let known = match property {
+            Property::REQUEST_METHOD => self.sent(":method"),
+            Property::REQUEST_HOST => self.sent(":authority"),
+            Property::REQUEST_SCHEME => self.sent(":scheme"),
+            _ => None,
+        };
+        known.or_else(|| self.host.property(property))
     }
 
     fn set_property(&self, property: Property, value: &[u8]) -> Result<(), HostError> {
@@ -73,7 +93,8 @@ impl Host for SharedHost<'_> {
     }
 
     fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>> {
-        self.host.request_header(name)
+        // What is not there may have been added behind the suite.
+        self.sent(name.as_str()).or_else(|| self.host.request_header(name))
     }
 
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {

@@ -81,9 +81,9 @@ fn the_suite_reads_the_headers_once() {
     let all = format!(
         r#"{{"auth": {AUTH}, "rate_limit": {LIMIT}, "header_routing": {ROUTING}, "telemetry": {TELEMETRY}}}"#
     );
-    let calls = "add 4, clear_route_cache 1, edit 3, now 1, property 3, request_headers 1, set_property 2, set_shared 1, \
+    let calls = "add 4, clear_route_cache 1, edit 3, now 1, property 2, request_headers 1, set_property 2, set_shared 1, \
                  shared 1";
-    check::<Suite>(&all, calls, 9);
+    check::<Suite>(&all, calls, 10);
     check::<Suite>(&format!(r#"{{"auth": {AUTH}}}"#), "add 2, edit 2, request_headers 1, set_property 1", 7);
 }
 

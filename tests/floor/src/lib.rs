@@ -10,13 +10,6 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
-    fn proxy_get_header_map_value(
-        map: u32,
-        name: *const u8,
-        len: usize,
-        data: *mut *mut u8,
-        size: *mut usize,
-    ) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
@@ -124,12 +117,9 @@ extern "C" fn proxy_on_response_headers(_: u32, _: u32, _: u32) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_log(_: u32) {
-    for path in ["response\0code", "request\0method", "xds\0route_name", "request\0duration"] {
+    for path in ["response\0code", "xds\0route_name", "request\0duration"] {
         property(path);
     }
-    let (name, mut data, mut size) = ("x-tenant", null_mut(), 0);
-    // SAFETY: as for other answers of the host.
-    unsafe { proxy_get_header_map_value(REQUEST, name.as_ptr(), name.len(), &raw mut data, &raw mut size) };
     // The suite tells what telemetry recorded at ticks; the bench wants to see that requests came here.
     count(&COUNTED);
 }

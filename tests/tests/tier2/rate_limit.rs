@@ -295,7 +295,15 @@ fn event_stream(wait: mpsc::Receiver<()>) -> Result<SocketAddr, Failed> {
                 return Ok(());
             }
         }
-        stream.write_all(b"0\r\n\r\n")
+        stream.write_all(b"0\r\n\r\n")?;
+        // Who asks whether the cost has arrived may come before it has: that costs nothing.
+        loop {
+            let (mut stream, _) = listener.accept()?;
+            let _ = stream.read(&mut [0; 4096])?;
+            let body = "{\"usage\":{\"total_tokens\":0}}";
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+            stream.write_all(format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).as_bytes())?;
+        }
     });
     Ok(address)
 }

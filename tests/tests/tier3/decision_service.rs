@@ -1,7 +1,7 @@
 //! Decisions of a real Open Policy Agent over gRPC.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use e2e::bootstrap::{self, Form};
@@ -85,7 +85,7 @@ fn decides() -> Result<(), Failed> {
         return Err(format!("challenged: seen {} {:?}", challenged.status, challenged.headers).into());
     }
     // Each of these asks anew, before, while and after the agent is dead.
-    let done = AtomicBool::new(false);
+    let (done, answered) = (AtomicBool::new(false), AtomicU32::new(0));
     let answers = std::thread::scope(|scope| -> Result<BTreeMap<u16, u32>, Failed> {
         let traffic = scope.spawn(|| -> Result<BTreeMap<u16, u32>, String> {
             let mut answers = BTreeMap::new();
@@ -96,11 +96,12 @@ fn decides() -> Result<(), Failed> {
                 let path = format!("/orders/traffic-{number}");
                 let status = send(&envoy, &path, &good).map_err(|error| format!("{error:?}"))?.status;
                 *answers.entry(status).or_default() += 1;
+                answered.fetch_add(1, Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(2));
             }
             Ok(answers)
         });
-        let course = dies_and_comes_back(&mut opa, &envoy, &good);
+        let course = dies_and_comes_back(&mut opa, &envoy, &good, &answered);
         done.store(true, Ordering::Relaxed);
         let answers = traffic.join().map_err(|_| "the traffic's thread panicked")?;
         course?;
@@ -113,8 +114,14 @@ fn decides() -> Result<(), Failed> {
     Ok(())
 }
 
-fn dies_and_comes_back(opa: &mut Opa, envoy: &Envoy, good: &[(&str, &str)]) -> Result<(), Failed> {
+fn dies_and_comes_back(
+    opa: &mut Opa,
+    envoy: &Envoy,
+    good: &[(&str, &str)],
+    traffic: &AtomicU32,
+) -> Result<(), Failed> {
     let port = opa.address().port();
+    flows(traffic)?;
     // Not asked before: the answer is remembered from here on.
     let alive = send(envoy, "/orders/3", good)?.status;
     if alive != 200 {
@@ -129,7 +136,22 @@ fn dies_and_comes_back(opa: &mut Opa, envoy: &Envoy, good: &[(&str, &str)]) -> R
     }
     becomes(envoy, "/orders/3", good, 503)?;
     *opa = Opa::start_on(POLICY, port)?;
-    becomes(envoy, "/orders/2", good, 200)
+    becomes(envoy, "/orders/2", good, 200)?;
+    flows(traffic)
+}
+
+/// Waits until some more of the traffic has been answered.
+fn flows(traffic: &AtomicU32) -> Result<(), Failed> {
+    const SOME: u32 = 20;
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let enough = traffic.load(Ordering::Relaxed) + SOME;
+    while traffic.load(Ordering::Relaxed) < enough {
+        if Instant::now() > deadline {
+            return Err("the traffic hangs".into());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn becomes(envoy: &Envoy, path: &str, headers: &[(&str, &str)], status: u16) -> Result<(), Failed> {

@@ -27,11 +27,11 @@ pub(super) fn program(package: &str, program: &str) -> Result<PathBuf> {
             Ok(())
         })?;
     }
-    // The libraries that came along are found beside it.
+    // The libraries that came along are found beside it, also when the checkout has been moved.
     let libraries = libraries(&folder.join("root"))?;
     let script = format!(
-        "#!/bin/sh\nLD_LIBRARY_PATH=\"{libraries}\" exec \"{}\" \"$@\"\n",
-        folder.join("root").join(program).display()
+        "#!/bin/sh\nroot=$(dirname \"$(readlink -f \"$0\")\")/root\n\
+         LD_LIBRARY_PATH=\"{libraries}\" exec \"$root/{program}\" \"$@\"\n",
     );
     let starter = starter(package, program).context("a program has a name")?;
     staging::write_file(&starter, script.as_bytes())?;
@@ -48,7 +48,7 @@ fn starter(package: &str, program: &str) -> Option<PathBuf> {
     Some(folder(package).join(Path::new(program).file_name()?))
 }
 
-/// The folders of libraries below `root`.
+/// The folders of libraries below `root`, as the script names them.
 fn libraries(root: &Path) -> Result<String> {
     let mut folders = Vec::new();
     for lib in ["lib", "usr/lib"] {
@@ -56,7 +56,7 @@ fn libraries(root: &Path) -> Result<String> {
         for entry in entries {
             let name = entry?.file_name();
             if name.to_string_lossy().ends_with("-linux-gnu") {
-                folders.push(root.join(lib).join(name).display().to_string());
+                folders.push(format!("$root/{lib}/{}", name.display()));
             }
         }
     }
