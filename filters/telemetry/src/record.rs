@@ -98,7 +98,7 @@ fn written<'v>(source: &'v Source, redaction: &Redaction, view: &'v View<'_>) ->
         },
         // A label says `_OTHER`, and leaves out the port; the log is where one looks for what it was.
         Source::Attribute(Attribute::Method) => as_written(view.method()),
-        Source::Attribute(Attribute::Host) => hidden(as_written(view.authority()), |host| redact::host(host)),
+        Source::Attribute(Attribute::Host) => hidden(as_written(view.authority()), redact::host),
         Source::Attribute(Attribute::Path) => {
             hidden(as_written(view.value(source)), |path| redaction.text(path))
         }

@@ -61,7 +61,7 @@ pub(crate) fn names_credential(name: &[u8]) -> bool {
     let numbered = all.iter().rposition(|byte| !byte.is_ascii_digit()).map_or(0, |last| last + 1);
     let plain = all.get(..numbered).unwrap_or_default();
     let ends = |ending: &&str| plain.ends_with(ending.as_bytes()) || all.ends_with(ending.as_bytes());
-    NAMES.iter().any(|known| known.as_bytes() == plain) || ENDINGS.iter().any(|ending| ends(&ending))
+    NAMES.iter().any(|known| known.as_bytes() == plain) || ENDINGS.iter().any(ends)
 }
 
 /// What stands between two parameters of a query: `;` too, as some servers have it.
@@ -109,7 +109,7 @@ impl Redaction {
                 .get(..scheme.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
         };
-        if SCHEMES.iter().any(|scheme| begins(&scheme)) {
+        if SCHEMES.iter().any(begins) {
             return Some(REDACTED.as_bytes().to_vec());
         }
         self.text(value)

@@ -367,9 +367,7 @@ fn only<'v>(values: &mut dyn Iterator<Item = &'v [u8]>) -> Value<'v> {
 /// What goes into labels and baggage goes to everybody: no token of a URL, whatever the header is called.
 fn harmless(value: Value<'_>) -> Value<'_> {
     match value {
-        Value::Text(text) => {
-            Value::Text(Redaction::STANDARD.value(&text).map_or(text, |hidden| Cow::Owned(hidden)))
-        }
+        Value::Text(text) => Value::Text(Redaction::STANDARD.value(&text).map_or(text, Cow::Owned)),
         other => other,
     }
 }
