@@ -69,6 +69,11 @@ impl Package {
         inside.to_string_lossy().replace('\\', "/")
     }
 
+    /// Whether it is made of filters: the suite, and the telemetry of tests that traps on demand.
+    pub(crate) fn holds_filters(&self) -> bool {
+        ["filters/suite", "tests/trapping"].contains(&self.folder().as_str())
+    }
+
     /// The name of its module without `.wasm`, if it builds one.
     pub(crate) fn module(&self) -> Option<&str> {
         let target = self.targets.iter().find(|target| target.kind.iter().any(|kind| kind == "cdylib"))?;
@@ -101,10 +106,10 @@ pub(crate) struct Together {
 }
 
 impl Together {
-    /// The suite, and all others.
+    /// The suite and what else holds filters, and all others.
     pub(crate) fn of(packages: Vec<Package>) -> [Together; 2] {
         let (suite, others): (Vec<Package>, Vec<Package>) =
-            packages.into_iter().partition(|package| package.folder() == "filters/suite");
+            packages.into_iter().partition(Package::holds_filters);
         [Together { packages: others, suite: false }, Together { packages: suite, suite: true }]
     }
 

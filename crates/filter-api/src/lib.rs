@@ -14,6 +14,7 @@ mod filter;
 mod flow;
 mod headers;
 mod host;
+mod http_date;
 
 pub use callbacks::Callbacks;
 pub use claims::Claims;
@@ -26,3 +27,4 @@ pub use flow::{
 };
 pub use headers::{HeaderBlock, Headers, MalformedHeaders, Pairs, Values, is_spelling_of};
 pub use host::{Cas, Clock, Host, HostError, MetricId, MetricKind, Property, SharedValue, Timestamp};
+pub use http_date::http_date;

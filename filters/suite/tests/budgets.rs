@@ -29,15 +29,26 @@ const TELEMETRY: &str = r#"{"metrics": [
     {"name": "requests", "type": "counter", "labels": {"method": "method", "code": "status_class"}},
     {"name": "latency_milliseconds", "type": "histogram", "value": "duration", "labels": {"code": "status_class"}}]}"#;
 
-/// The third request: the first ones fill buckets and define series.
+type Header = (&'static str, &'static [u8]);
+
 fn cost<F: Filter>(configuration: &str) -> (String, u64) {
+    of::<F>(
+        configuration,
+        &[("x-api-key", b"acme-key-1"), ("x-user-id", b"ann"), ("user-agent", b"a browser")],
+    )
+}
+
+fn same(what: &str, cost: (String, u64), calls: &str, allocated: u64) {
+    assert_eq!(cost, (calls.to_owned(), allocated), "{what}");
+}
+
+/// The third request: the first ones fill buckets and define series.
+fn of<F: Filter>(configuration: &str, headers: &[Header]) -> (String, u64) {
     let worker = worker::<F>(configuration);
-    let headers: [(&str, &[u8]); 3] =
-        [("x-api-key", b"acme-key-1"), ("x-user-id", b"ann"), ("user-agent", b"a browser")];
     let exchange = || {
         let _ = worker.host().take_made();
         let ((), count) = allocations::count(|| {
-            let (_, mut exchange) = worker.send("GET", "/api/items", &headers);
+            let (_, mut exchange) = worker.send("GET", "/api/items", headers);
             exchange.response(&[(":status", b"200")]);
             exchange.end(Some(200), Duration::from_millis(3));
         });
@@ -74,4 +85,42 @@ fn the_suite_reads_the_headers_once() {
                  shared 1";
     check::<Suite>(&all, calls, 10);
     check::<Suite>(&format!(r#"{{"auth": {AUTH}}}"#), "add 2, edit 2, request_headers 1, set_property 1", 7);
+}
+
+/// One of each kind in which a filter does more, or less, than for the plain request above.
+#[test]
+fn each_kind_of_request_has_its_cost() {
+    let (key, user): (Header, Header) = (("x-api-key", b"acme-key-1"), ("x-user-id", b"ann"));
+    let refusing = LIMIT.replace("\"requests\": 100", "\"requests\": 1");
+    let beta: Header = ("x-beta", b"1");
+    let in_flight = r#"{"metrics": [{"name": "in_flight", "type": "gauge", "value": "in_flight"}]}"#;
+    let by_header =
+        r#"{"metrics": [{"name": "m", "type": "counter", "labels": {"tenant": {"header": "x-user-id"}}}]}"#;
+    let spans = r#"{"trace": {"otlp": {"cluster": "c"}, "batch": {"every": "1h"}}}"#;
+    let logs = r#"{"access_log": [{"to": {"otlp": {"cluster": "c"}}, "batch": {"every": "1h"}}]}"#;
+    let unsampled = r#"{"access_log": [{"to": {"otlp": {"cluster": "c"}}, "when": {"status": [500]}}]}"#;
+    same("auth, refused", of::<Auth>(AUTH, &[user]), "add 2, reply 1, request_headers 1", 12);
+    same(
+        "rate-limit, refused",
+        of::<RateLimit>(&refusing, &[user]),
+        "add 1, now 1, reply 1, request_headers 1, shared 1",
+        7,
+    );
+    same("rate-limit, no key", of::<RateLimit>(LIMIT, &[key]), "request_headers 1", 0);
+    same(
+        "header-routing, a rule",
+        of::<HeaderRouting>(ROUTING, &[beta]),
+        "add 1, clear_route_cache 1, edit 1, request_headers 1, set_property 1",
+        3,
+    );
+    same("telemetry, in flight", of::<Telemetry>(in_flight, &[user]), "", 1);
+    same("telemetry, by header", of::<Telemetry>(by_header, &[user]), "request_header 1", 0);
+    same(
+        "telemetry, spans",
+        of::<Telemetry>(spans, &[user]),
+        "add 1, edit 1, property 17, request_headers 2",
+        39,
+    );
+    same("telemetry, logs", of::<Telemetry>(logs, &[user]), "add 1, property 15, request_headers 1", 26);
+    same("telemetry, a log that is not written", of::<Telemetry>(unsampled, &[user]), "property 1", 0);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tidegate_filter_api::Callout;
+use tidegate_filter_api::{Callout, CalloutFailure, CalloutResponse, HeaderBlock};
 use tidegate_suite::Suite;
 use tidegate_testkit::fake::{Outcome, refusal, worker};
 
@@ -105,4 +105,68 @@ fn a_decision_service_is_told_what_goes_on_from_the_filters_before() {
         .map(|(_, value)| value.as_slice())
         .collect();
     assert_eq!(told, [b"stable"]);
+}
+
+fn answered(pairs: &[(&str, &str)], body: &[u8]) -> CalloutResponse {
+    let pairs = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    CalloutResponse { headers: HeaderBlock::from_pairs(pairs), body: body.to_vec() }
+}
+
+/// Each filter may hold the request for a call of its own: those behind it wait, those before it are not asked again, what
+/// all of them edit is edited once, and telemetry, behind them all, sees how it ended.
+#[test]
+fn filters_in_the_middle_hold_the_request_one_after_the_other() {
+    let suite = worker::<Suite>(
+        r#"{"auth": {"providers": {"policy": {"external": {"http": {"cluster": "policy"}, "upstream_headers": ["x-tier"]}}},
+                     "rules": [{"name": "all", "require": "policy"}]},
+            "rate_limit": {"limits": [{"name": "all", "key": [{"header": "x-tier"}], "global": true}],
+                           "global": {"cluster": "limits", "domain": "shop", "on_error": "deny"}},
+            "header_routing": {"rules": [], "default": {"route": "stable"}, "route_header": "x-route"},
+            "telemetry": {"metrics": [{"name": "requests", "type": "counter", "labels": {"code": "status_class"}}]}}"#,
+    );
+    let host = suite.host();
+    let within = |status: &str| answered(&[(":status", status), ("x-tier", "gold")], b"");
+    // OverallCode: 1 is within the limit, 2 is over it (envoy.service.ratelimit.v3).
+    let limit = |code: u8| answered(&[], &[8, code]);
+    let ask = || {
+        let (Outcome::Waiting(first), exchange) = suite.send("GET", "/", &[("x-tier", b"forged")]) else {
+            panic!("nobody was asked who it is")
+        };
+        (first, exchange)
+    };
+    let _ = host.take_made();
+    let (first, mut exchange) = ask();
+    assert_eq!(host.calls().len(), 1, "the limit waits for the identity");
+    let Some(Outcome::Waiting(second)) = exchange.answer(first, Ok(within("200"))) else {
+        panic!("nobody was asked how many")
+    };
+    assert_eq!(host.calls().len(), 2);
+    assert!(exchange.answer(first, Ok(within("500"))).is_none(), "a call ends once");
+    let passed = exchange.answer(second, Ok(limit(1))).unwrap();
+    assert_eq!(
+        (passed.upstream("x-tier"), passed.upstream("x-route")),
+        (vec![&b"gold"[..]], vec![&b"stable"[..]])
+    );
+    let made = host.take_made();
+    assert!(made.contains("request_headers 1") && made.contains("clear_route_cache 1"), "{made}");
+    exchange.end(Some(200), Duration::ZERO);
+
+    let (first, mut exchange) = ask();
+    let refused = exchange.answer(first, Ok(within("403"))).unwrap();
+    assert_eq!((refused.status(), host.calls().len()), (403, 3), "who is refused is not counted");
+    exchange.end(Some(403), Duration::ZERO);
+
+    let (first, mut exchange) = ask();
+    let Some(Outcome::Waiting(second)) = exchange.answer(first, Ok(within("200"))) else {
+        panic!("not held")
+    };
+    assert_eq!(exchange.answer(second, Ok(limit(2))).unwrap().status(), 429);
+    exchange.end(Some(429), Duration::ZERO);
+
+    let (first, mut exchange) = ask();
+    assert_eq!(exchange.answer(first, Err(CalloutFailure::NoAnswer)).unwrap().status(), 503);
+    exchange.end(Some(503), Duration::ZERO);
+    suite.tick();
+    let counted = ["2xx", "4xx", "5xx"].map(|code| host.metric(&format!("code=.={code};.;requests")));
+    assert_eq!(counted, [1, 2, 1]);
 }

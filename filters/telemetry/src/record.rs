@@ -7,7 +7,7 @@ use tidegate_matchers::cookie_values;
 use crate::attribute::Attribute;
 use crate::config::access_log::Field;
 use crate::otlp::{self, Message};
-use crate::redact::{REDACTED, Redaction};
+use crate::redact::{self, REDACTED, Redaction};
 use crate::source::Source;
 use crate::trace;
 use crate::view::{Value, View};
@@ -98,27 +98,44 @@ fn written<'v>(source: &'v Source, redaction: &Redaction, view: &'v View<'_>) ->
         },
         // A label says `_OTHER`, and leaves out the port; the log is where one looks for what it was.
         Source::Attribute(Attribute::Method) => as_written(view.method()),
-        Source::Attribute(Attribute::Host) => as_written(view.authority()),
-        Source::Attribute(Attribute::Query) => match view.path_and_query().1 {
-            b"" => Written::Nothing,
-            query => Written::Text(match redaction.query(query) {
-                Cow::Borrowed(query) => Cow::Borrowed(cut(query)),
-                Cow::Owned(query) => Cow::Owned(cut(&query).to_vec()),
-            }),
-        },
+        Source::Attribute(Attribute::Host) => hidden(as_written(view.authority()), redact::host),
+        Source::Attribute(Attribute::Path) => {
+            hidden(as_written(view.value(source)), |path| redaction.text(path))
+        }
+        Source::Attribute(Attribute::Query) => {
+            hidden(as_written(view.value(source)), |query| redaction.query(query))
+        }
         Source::Header(name) => match joined(&mut view.request().values(name.as_str())) {
             Written::Text(_) if redaction.hides_header(name.as_str()) => redacted(),
-            shown => shown,
+            shown => hidden(shown, |value| redaction.value(value)),
         },
         Source::ResponseHeader(name) => match joined(&mut view.response().values(name.as_str())) {
             Written::Text(_) if redaction.hides_header(name.as_str()) => redacted(),
-            shown => shown,
+            shown => hidden(shown, |value| redaction.value(value)),
         },
         Source::Cookie(name) => match joined(&mut cookie_values(view.request().values("cookie"), name)) {
             Written::Text(_) if redaction.hides_cookie(name) => redacted(),
-            shown => shown,
+            shown => hidden(shown, |value| redaction.value(value)),
         },
         other => as_written(view.value(other)),
+    }
+}
+
+/// With what is to be written instead, if something is.
+fn hidden<'v>(shown: Written<'v>, instead: impl FnOnce(&[u8]) -> Option<Vec<u8>>) -> Written<'v> {
+    match shown {
+        Written::Text(text) => Written::Text(instead(&text).map_or(text, |text| shorter(Cow::Owned(text)))),
+        other => other,
+    }
+}
+
+fn shorter(text: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(cut(text)),
+        Cow::Owned(mut text) => {
+            text.truncate(LONGEST);
+            Cow::Owned(text)
+        }
     }
 }
 
@@ -126,11 +143,7 @@ fn as_written(value: Value<'_>) -> Written<'_> {
     match value {
         Value::Nothing => Written::Nothing,
         Value::Number(number) => Written::Number(number),
-        Value::Text(Cow::Borrowed(text)) => Written::Text(Cow::Borrowed(cut(text))),
-        Value::Text(Cow::Owned(mut text)) => {
-            text.truncate(LONGEST);
-            Written::Text(Cow::Owned(text))
-        }
+        Value::Text(text) => Written::Text(shorter(text)),
         Value::Several => Written::Text(Cow::Borrowed(b"several")),
     }
 }
@@ -168,20 +181,21 @@ fn write_decisions(decisions: &[(&'static str, Vec<u8>)], line: &mut Vec<u8>) {
     line.push(b'}');
 }
 
-/// Quotes and controls are escaped, and what is no UTF-8 is replaced: a client cannot begin a line of its own.
+/// Quotes and controls are escaped, and what is no UTF-8 is replaced: a client cannot begin a line of its own, nor in a
+/// program that takes more than LF for the end of one.
 fn write_string(text: &[u8], line: &mut Vec<u8>) {
     line.push(b'"');
-    for byte in String::from_utf8_lossy(text).bytes() {
-        match byte {
-            b'"' | b'\\' => line.extend([b'\\', byte]),
-            b'\n' => line.extend_from_slice(b"\\n"),
-            b'\r' => line.extend_from_slice(b"\\r"),
-            b'\t' => line.extend_from_slice(b"\\t"),
-            0..=0x1f | 0x7f => {
-                line.extend_from_slice(b"\\u00");
-                trace::write_hex(&[byte], line);
+    for char in String::from_utf8_lossy(text).chars() {
+        match char {
+            '"' | '\\' => line.extend([b'\\', char as u8]),
+            '\n' => line.extend_from_slice(b"\\n"),
+            '\r' => line.extend_from_slice(b"\\r"),
+            '\t' => line.extend_from_slice(b"\\t"),
+            _ if char.is_control() || matches!(char, '\u{2028}' | '\u{2029}') => {
+                line.extend_from_slice(b"\\u");
+                trace::write_hex(&(char as u16).to_be_bytes(), line);
             }
-            _ => line.push(byte),
+            _ => line.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
         }
     }
     line.push(b'"');
@@ -199,5 +213,10 @@ mod tests {
         let read: String = serde_json::from_slice(&line).unwrap();
         assert_eq!(read, String::from_utf8_lossy(&all));
         assert!(!line.iter().any(|byte| byte.is_ascii_control()));
+        let ends = "a\u{85}b\u{2028}c\u{2029}d\u{9b}e";
+        line.clear();
+        write_string(ends.as_bytes(), &mut line);
+        assert_eq!(serde_json::from_slice::<String>(&line).unwrap(), ends);
+        assert!(line.is_ascii(), "no program sees the end of a line in it");
     }
 }

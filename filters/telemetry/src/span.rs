@@ -8,7 +8,6 @@ use crate::attribute::Attribute;
 use crate::config::trace::Trace;
 use crate::otlp::{self, Counters, Exporter, Message, Preamble, Signal};
 use crate::record;
-use crate::redact::Redaction;
 use crate::trace::Context;
 use crate::view::{Value, View};
 
@@ -52,11 +51,11 @@ impl Spans {
         let duration = view.duration().and_then(|duration| u64::try_from(duration.as_nanos()).ok());
         span.fixed64(7, start);
         span.fixed64(8, start.saturating_add(duration.unwrap_or_default()));
-        conventional_attributes(view, &mut span);
+        conventional_attributes(config, view, &mut span);
         for (name, value) in record::decisions(view) {
             put(&mut span, &format!("tidegate.{name}"), otlp::Attribute::Text(&value));
         }
-        record::attributes(&config.attributes, &Redaction::default(), view, ATTRIBUTES, &mut span);
+        record::attributes(&config.attributes, &config.redact, view, ATTRIBUTES, &mut span);
         // Of a server only its own faults are errors; anything else is left unset.
         if view.status().is_none_or(|status| status >= 500) {
             const ERROR: u64 = 2;
@@ -83,7 +82,7 @@ fn name(view: &View<'_>) -> Vec<u8> {
     name
 }
 
-fn conventional_attributes(view: &View<'_>, span: &mut Message) {
+fn conventional_attributes(config: &Trace, view: &View<'_>, span: &mut Message) {
     let shown = [
         ("http.request.method", Attribute::Method),
         ("http.response.status_code", Attribute::Status),
@@ -101,7 +100,13 @@ fn conventional_attributes(view: &View<'_>, span: &mut Message) {
         ("envoy.response_flags", Attribute::ResponseFlags),
     ];
     for (name, attribute) in shown {
-        match view.attribute(attribute) {
+        let value = match view.attribute(attribute) {
+            Value::Text(path) if attribute == Attribute::Path => {
+                Value::Text(config.redact.text(&path).map_or(path, Into::into))
+            }
+            other => other,
+        };
+        match value {
             Value::Text(text) => put(span, name, otlp::Attribute::Text(text.get(..2_048).unwrap_or(&text))),
             Value::Number(number) if attribute == Attribute::ErrorType => {
                 put(span, name, otlp::Attribute::Text(number.to_string().as_bytes()));
@@ -113,8 +118,11 @@ fn conventional_attributes(view: &View<'_>, span: &mut Message) {
     if let Some(template) = view.template() {
         put(span, "http.route", otlp::Attribute::Text(template.as_bytes()));
     }
-    if let Some(agent) = view.request().first("user-agent") {
-        put(span, "user_agent.original", otlp::Attribute::Text(agent.get(..512).unwrap_or(agent)));
+    let agent = view.request().first("user-agent").filter(|_| !config.redact.hides_header("user-agent"));
+    if let Some(agent) = agent {
+        let agent = agent.get(..512).unwrap_or(agent);
+        let hidden = config.redact.value(agent);
+        put(span, "user_agent.original", otlp::Attribute::Text(hidden.as_deref().unwrap_or(agent)));
     }
 }
 

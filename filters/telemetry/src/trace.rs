@@ -76,6 +76,9 @@ impl Tracing {
         let context =
             Context { trace_id, span_id, parent: parent.map(|parent| parent.span_id), sampled, recorded };
         self.write(&context, exchange);
+        if self.config.restart {
+            self.remove_others(exchange);
+        }
         context
     }
 
@@ -135,6 +138,22 @@ impl Tracing {
                     }
                 }
             }
+        }
+    }
+
+    /// A trace that a client began in a format that is not spoken here ends here too: whoever comes next and speaks it
+    /// would go on with it.
+    fn remove_others(&self, exchange: &mut Exchange) {
+        let names = &self.names;
+        if !self.config.propagate.contains(&Format::W3c) {
+            remove(exchange, &names.traceparent);
+            remove(exchange, &names.tracestate);
+        }
+        if !self.config.propagate.contains(&Format::B3) {
+            remove(exchange, &names.b3);
+        }
+        if !self.config.propagate.contains(&Format::B3Multi) {
+            names.multi().into_iter().for_each(|name| remove(exchange, name));
         }
     }
 

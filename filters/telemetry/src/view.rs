@@ -16,6 +16,7 @@ use tidegate_matchers::{ClientAddress, Facts, TemplateSet, canonical_host, cooki
 
 use crate::attribute::{Attribute, GRPC_STATUSES, method_label, status_class};
 use crate::ids::Ids;
+use crate::redact::Redaction;
 use crate::source::Source;
 use crate::trace::{self, Context};
 
@@ -163,10 +164,12 @@ impl<'a> View<'a> {
     pub(crate) fn value<'v>(&'v self, source: &'v Source) -> Value<'v> {
         match source {
             Source::Attribute(attribute) => self.attribute(*attribute),
-            Source::Header(name) if self.reads_map() => only(&mut self.request().values(name.as_str())),
-            Source::Header(name) => owned(self.host.request_header(name)),
-            Source::ResponseHeader(name) => only(&mut self.response().values(name.as_str())),
-            Source::Cookie(name) => only(&mut cookie_values(self.request().values("cookie"), name)),
+            Source::Header(name) if self.reads_map() => {
+                harmless(only(&mut self.request().values(name.as_str())))
+            }
+            Source::Header(name) => harmless(owned(self.host.request_header(name))),
+            Source::ResponseHeader(name) => harmless(only(&mut self.response().values(name.as_str()))),
+            Source::Cookie(name) => harmless(only(&mut cookie_values(self.request().values("cookie"), name))),
             Source::Claim(name) => self.claim(name),
             Source::Text(text) => Value::Text(Cow::Borrowed(text.as_bytes())),
         }
@@ -358,6 +361,14 @@ fn only<'v>(values: &mut dyn Iterator<Item = &'v [u8]>) -> Value<'v> {
         (None, _) => Value::Nothing,
         (Some(value), None) => borrowed(value),
         (Some(_), Some(_)) => Value::Several,
+    }
+}
+
+/// What goes into labels and baggage goes to everybody: no token of a URL, whatever the header is called.
+fn harmless(value: Value<'_>) -> Value<'_> {
+    match value {
+        Value::Text(text) => Value::Text(Redaction::STANDARD.value(&text).map_or(text, Cow::Owned)),
+        other => other,
     }
 }
 

@@ -48,6 +48,26 @@ fn the_readme_has_every_metric_of_the_filters_own() {
     }
 }
 
+/// The example that the filter was built from, word for word, with a list of fields where it has dots.
+#[test]
+fn the_first_example_is_accepted() {
+    let example = r#"
+metrics:
+  - {name: shop_requests_total, type: counter, labels: {route: route_name, method: method, code: status_class, tenant: {header: x-tenant, allow: [acme, globex]}}}
+  - {name: shop_latency_milliseconds, type: histogram, value: duration, labels: {path: path_template}}
+  - {name: shop_upload_bytes, type: histogram, value: request_bytes, when: {methods: [PUT, POST]}}
+  - {name: shop_in_flight, type: gauge, value: in_flight}
+path_templates: ["/users/{id}", "/orders/{id}/items"]
+max_series: 2000
+access_log:
+  - {when: {any: [{status: {gte: 500}}, {duration: {gte: 1s}}, {sample: 0.01}]}, to: log, fields: {path: path, query: query}, redact: {query: [token], headers: [authorization]}}
+  - {to: {otlp: {cluster: collector}}, batch: {max: 512, every: 2s}, queue: 4096}
+trace: {propagate: [w3c, b3], sample: 0.05, baggage: {tenant: {header: x-tenant}}, otlp: {cluster: collector}}
+"#;
+    let value: serde_json::Value = serde_saphyr::from_str(example).unwrap();
+    let _ = worker::<Telemetry>(&value.to_string());
+}
+
 #[test]
 fn everything_at_once_is_accepted() {
     let _ = worker::<Telemetry>(
@@ -241,6 +261,10 @@ fn destinations_and_queues_make_sense() {
             "access_log[1]: expected the key \"to\", found none",
             "access_log[2].to.otlp: expected the key \"cluster\", found none",
         ],
+    );
+    refused(
+        r#"{"trace": {"otlp": {"cluster": "c", "timeout": "500us"}}}"#,
+        &["trace.otlp.timeout: expected a duration from \"1ms\" to \"1h\", found \"500us\""],
     );
     refused(
         r#"{"access_log": [{"to": "log", "batch": {"max": 5}, "queue": 9}]}"#,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{
     answer, attributes, call, calls, messages, no_answer, number, records, rejecting, resource, tick,
 };
-use tidegate_filter_api::{HostError, Property};
+use tidegate_filter_api::{Clock as _, HostError, Property};
 use tidegate_telemetry::Telemetry;
 use tidegate_testkit::fake::{FakeHost, Worker, worker, worker_on};
 
@@ -105,6 +105,35 @@ fn credentials_are_never_written() {
     assert_eq!(line["d"], "dark");
     assert_eq!(line["q"], "access%5ftoken=[redacted]&tel=[redacted]&code=7&sig=[redacted]");
     assert_eq!(line["absent"], serde_json::Value::Null, "what is not there is not hidden");
+}
+
+#[test]
+fn credentials_within_harmless_values_are_not_written_either() {
+    let worker = logging(
+        r#"{"to": "log", "fields": {"r": {"header": "referer"}, "l": {"response_header": "location"}, "h": "host", "p": "path",
+            "q": "query", "f": {"header": "x-forwarded-by"}, "c": {"cookie": "last"}}}"#,
+    );
+    let headers: [(&str, &[u8]); 5] = [
+        ("referer", b"https://ann:s3cret@a.example/?ToKeN=s3cret&page=2"),
+        ("referer", b"https://b.example/?code=s3cret"),
+        (":authority", b"ann:s3cret@shop.example:443"),
+        ("x-forwarded-by", b"bEARER s3cret"),
+        ("cookie", b"last=/x?sig=s3cret"),
+    ];
+    let written = lines(|| {
+        let (_, mut exchange) =
+            worker.send("GET", "/a;jsessionid=s3cret?a=1;token=s3cret&user[password]=s3cret", &headers);
+        exchange.response(&[(":status", b"302"), ("location", b"/cb#access_token=s3cret")]);
+        exchange.end(Some(302), Duration::ZERO);
+    });
+    assert!(!written[0].contains("s3cret"), "{}", written[0]);
+    let line: serde_json::Value = serde_json::from_str(&written[0]).unwrap();
+    let expected = serde_json::json!({
+        "r": "https://[redacted]@a.example/?ToKeN=[redacted]&page=2, https://b.example/?code=[redacted]",
+        "l": "/cb#access_token=[redacted]", "h": "[redacted]@shop.example:443", "p": "/a;jsessionid=[redacted]",
+        "q": "a=1;token=[redacted]&user[password]=[redacted]", "f": "[redacted]", "c": "/x?sig=[redacted]",
+    });
+    assert_eq!(line, expected);
 }
 
 #[test]
@@ -291,6 +320,31 @@ fn a_collector_may_ask_for_patience() {
     answer(&worker, 429, &[("retry-after", "99999999999")], b"");
     tick(&worker, 300);
     assert_eq!(calls(&worker), 4, "patience has an end");
+}
+
+#[test]
+fn patience_may_be_asked_for_until_a_date() {
+    let worker = logging(TO_COLLECTOR);
+    let date = |in_seconds: u64| {
+        // A midnight to come: the clock of this test is set to a moment just after it.
+        format!("Mon, 01 Mar 2100 00:{:02}:{:02} GMT", in_seconds / 60, in_seconds % 60)
+    };
+    const MIDNIGHT: u64 = 4_107_542_400;
+    let passed = || worker.host().now().0 / 1_000_000_000 - MIDNIGHT;
+    let before = Duration::from_nanos(worker.host().now().0);
+    worker.host().advance(Duration::from_secs(MIDNIGHT) - before);
+    tick(&worker, 1);
+    end(&worker, "/1", &[], 200);
+    tick(&worker, 3);
+    assert_eq!(calls(&worker), 1);
+    answer(&worker, 429, &[("retry-after", &date(passed() + 20))], b"");
+    tick(&worker, 19);
+    assert_eq!(calls(&worker), 1);
+    tick(&worker, 1);
+    assert_eq!(calls(&worker), 2);
+    answer(&worker, 503, &[("retry-after", &date(0))], b"");
+    tick(&worker, 1);
+    assert_eq!(calls(&worker), 3, "a date that is over is a short pause");
 }
 
 #[test]

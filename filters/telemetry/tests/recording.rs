@@ -84,8 +84,8 @@ fn a_label_value_cannot_forge_a_label() {
     let worker = worker::<Telemetry>(
         r#"{"metrics": [{"name": "m", "type": "counter", "labels": {"tenant": {"header": "x-tenant"}}}]}"#,
     );
-    exchange(&worker, "GET", &[("x-tenant", b"a;.;code=.=2xx;.;m\n\xff")], Some(200));
-    assert_eq!(worker.host().metric("tenant=.=a_._code_._2xx_._m__;.;m"), 1);
+    exchange(&worker, "GET", &[("x-tenant", b"a;.;status=.=2xx;.;m\n\xff")], Some(200));
+    assert_eq!(worker.host().metric("tenant=.=a_._status_._2xx_._m__;.;m"), 1);
     exchange(&worker, "GET", &[("x-tenant", b"x.rbac.denied")], Some(200));
     assert_eq!(worker.host().metric("tenant=.=x.rbac_denied;.;m"), 1, "nor one of Istio's");
 }
@@ -347,4 +347,18 @@ fn a_host_that_does_not_do_its_part_costs_metrics_only() {
     exchange.end(Some(200), Duration::ZERO);
     worker.tick();
     assert_eq!(host.metric("tenant=.=unknown;.;m"), 1);
+}
+
+#[test]
+fn no_client_writes_into_an_overflow_series_or_a_token_into_a_label() {
+    let worker = worker::<Telemetry>(
+        r#"{"metrics": [{"name": "m", "type": "counter", "labels": {"from": {"header": "x-from"}}}]}"#,
+    );
+    exchange(&worker, "GET", &[("x-from", b"__overflow__")], Some(200));
+    exchange(&worker, "GET", &[("x-from", b"/a?token=s3cret")], Some(200));
+    worker.tick();
+    assert_eq!(worker.host().metric("from=.=-_overflow__;.;m"), 1);
+    assert_eq!(worker.host().metric("from=.=/a_token__redacted_;.;m"), 1);
+    assert!(!worker.host().metric_names().iter().any(|name| name.contains("s3cret")));
+    assert_eq!(worker.host().metric("tidegate.telemetry.dropped_label_sets"), 0);
 }

@@ -310,3 +310,62 @@ fn a_request_that_never_got_here_has_no_span() {
     tick(&worker, 5);
     assert_eq!(calls(&worker), 0);
 }
+
+#[test]
+fn a_trace_in_a_format_that_is_not_spoken_ends_at_a_trust_boundary() {
+    let b3 = format!("{TRACE}-{SPAN}-1");
+    let traceparent = traceparent("01");
+    let all = [
+        ("traceparent", &*traceparent),
+        ("tracestate", "a=1"),
+        ("b3", &*b3),
+        ("x-b3-traceid", TRACE),
+        ("x-b3-flags", "1"),
+    ];
+    for (format, own) in [("w3c", "traceparent"), ("b3", "b3"), ("b3_multi", "x-b3-traceid")] {
+        let worker = tracing(&format!(r#"{{"incoming": "restart", "propagate": ["{format}"]}}"#));
+        let outcome = upstream(&worker, &all);
+        for (name, client) in all {
+            let seen = value(&outcome, name);
+            assert_ne!(seen.as_deref(), Some(client), "{format}: {name}");
+            assert!(seen.is_none() || name == own, "{format}: {name} is {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn baggage_tells_nobody_a_token_of_a_url() {
+    let worker = tracing(r#"{"baggage": {"from": {"header": "referer"}}}"#);
+    let outcome = upstream(&worker, &[("referer", "https://a/?token=s3cret")]);
+    let baggage = value(&outcome, "baggage").unwrap();
+    assert!(!baggage.contains("s3cret") && baggage.starts_with("from=https://a/?token"), "{baggage}");
+    // Several libraries decode keys, though none is escaped.
+    let worker = tracing(r#"{"baggage": {"tenant": {"header": "x-tenant"}}}"#);
+    let outcome = upstream(&worker, &[("x-tenant", "acme"), ("baggage", "%74enant=evil,a=1")]);
+    assert_eq!(value(&outcome, "baggage").as_deref(), Some("tenant=acme,a=1"));
+}
+
+#[test]
+fn a_span_holds_no_credential_whatever_it_stands_in() {
+    let worker = tracing(
+        r#"{"otlp": {"cluster": "collector"}, "batch": {"max": 1}, "redact": {"query": ["voucher"], "headers": ["x-own"]},
+            "attributes": {"from": {"header": "referer"}, "to": {"response_header": "location"}, "own": {"header": "x-own"},
+                "q": "query", "host": "host"}}"#,
+    );
+    let headers: [(&str, &[u8]); 4] = [
+        ("user-agent", b"an app, token=s3cret"),
+        ("referer", b"https://ann:s3cret@a.example/?token=s3cret&page=2"),
+        ("x-own", b"s3cret"),
+        (":authority", b"ann:s3cret@shop.example"),
+    ];
+    let (_, mut exchange) = worker.send("GET", "/a;jsessionid=s3cret/b?voucher=s3cret", &headers);
+    exchange.response(&[(":status", b"302"), ("location", b"/cb#access_token=s3cret")]);
+    exchange.end(Some(302), Duration::ZERO);
+    let span = records(&call(&worker, 1)).remove(0);
+    assert!(!String::from_utf8_lossy(&span).contains("s3cret"), "{:?}", attributes(&span, 9));
+    let attributes = attributes(&span, 9);
+    assert_eq!(attributes["from"], "https://[redacted]@a.example/?token=[redacted]&page=2");
+    assert_eq!(attributes["to"], "/cb#access_token=[redacted]");
+    assert_eq!(attributes["url.path"], "/a;jsessionid=[redacted]/b");
+    assert_eq!(attributes["q"], "voucher=[redacted]");
+}

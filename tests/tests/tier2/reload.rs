@@ -20,12 +20,14 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("reload::a_bad_configuration_is_refused_and_the_old_one_stays", bad_configuration),
         Trial::test("reload::nothing_is_counted_twice_under_load", under_load),
         Trial::test("reload::neither_virtual_machines_nor_memory_pile_up", no_pile),
+        Trial::test("reload::telemetry_counts_every_request_once", telemetry_counts_once),
     ]
 }
 
 /// An Envoy whose listener is read from a file that can be replaced.
 struct Reloading {
     envoy: Envoy,
+    filter: &'static str,
     upstreams: Upstreams,
     folder: tempfile::TempDir,
     version: u64,
@@ -47,12 +49,11 @@ struct Updates {
 }
 
 impl Reloading {
-    fn start(configuration: &Value) -> Result<Self, Failed> {
+    fn start(filter: &'static str, configuration: &Value) -> Result<Self, Failed> {
         let upstreams = Upstreams::start()?;
         let folder = tempfile::tempdir()?;
         let listeners = folder.path().join("listeners.json");
-        let mut bootstrap =
-            bootstrap::with_filters(&[("rate-limit", configuration)], &upstreams, Form::Struct)?;
+        let mut bootstrap = bootstrap::with_filters(&[(filter, configuration)], &upstreams, Form::Struct)?;
         write(&listeners, &bootstrap, 0)?;
         bootstrap["static_resources"]["listeners"] = json!([]);
         bootstrap["node"] = json!({"id": "test", "cluster": "test"});
@@ -60,14 +61,14 @@ impl Reloading {
             "resource_api_version": "V3",
             "path_config_source": {"path": listeners, "watched_directory": {"path": folder.path()}},
         }});
-        Ok(Self { envoy: Envoy::start(&bootstrap, 2)?, upstreams, folder, version: 0 })
+        Ok(Self { envoy: Envoy::start(&bootstrap, 2)?, filter, upstreams, folder, version: 0 })
     }
 
     /// Replaces the configuration and waits until Envoy has taken or refused it.
     fn replace(&mut self, configuration: &Value) -> Result<bool, Failed> {
         self.version += 1;
         let bootstrap =
-            bootstrap::with_filters(&[("rate-limit", configuration)], &self.upstreams, Form::Struct)?;
+            bootstrap::with_filters(&[(self.filter, configuration)], &self.upstreams, Form::Struct)?;
         let before = self.counts()?;
         write(&self.folder.path().join("listeners.json"), &bootstrap, self.version)?;
         let deadline = Instant::now() + Duration::from_secs(30);
@@ -140,7 +141,7 @@ fn write(file: &Path, bootstrap: &Value, version: u64) -> Result<(), Failed> {
 }
 
 fn quota_state_survives() -> Result<(), Failed> {
-    let mut reloading = Reloading::start(&limits(2, 0))?;
+    let mut reloading = Reloading::start("rate-limit", &limits(2, 0))?;
     reloading.expect("first", "ann", 200)?;
     reloading.expect("second", "ann", 200)?;
     if !reloading.replace(&limits(2, 1))? {
@@ -155,7 +156,7 @@ fn quota_state_survives() -> Result<(), Failed> {
 }
 
 fn bad_configuration() -> Result<(), Failed> {
-    let mut reloading = Reloading::start(&limits(1, 0))?;
+    let mut reloading = Reloading::start("rate-limit", &limits(1, 0))?;
     reloading.expect("first", "ann", 200)?;
     if reloading.replace(&json!({"limits": [{"name": "per user"}]}))? {
         return Err("a bad configuration was taken".into());
@@ -180,7 +181,7 @@ const WARM: u64 = 100;
 const MOST_KIB: u64 = 16 * 1024;
 
 fn no_pile() -> Result<(), Failed> {
-    let mut reloading = Reloading::start(&limits(10_000, 0))?;
+    let mut reloading = Reloading::start("rate-limit", &limits(10_000, 0))?;
     let before = active(&reloading)?;
     let began = Instant::now();
     reload(&mut reloading, 1..=WARM)?;
@@ -233,7 +234,7 @@ fn under_load() -> Result<(), Failed> {
         configuration["limits"][0]["quotas"][0]["per"] = json!("1000d");
         configuration
     };
-    let mut reloading = Reloading::start(&configured(0))?;
+    let mut reloading = Reloading::start("rate-limit", &configured(0))?;
     let (address, end) = (reloading.envoy.address(), AtomicBool::new(false));
     let send = || -> Result<u32, Failed> {
         match status(address, "ann")? {
@@ -275,4 +276,53 @@ fn under_load() -> Result<(), Failed> {
         return Ok(());
     }
     Err(format!("{admitted} of {QUOTA} were admitted, {allowed} counted").into())
+}
+
+/// What a worker has counted when its configuration goes is told, once, and what is under way then is put right: by the old
+/// configuration, which lives until its last request has ended.
+fn telemetry_counts_once() -> Result<(), Failed> {
+    const CLIENTS: usize = 2;
+    const RELOADS: u64 = 10;
+    let configured = |turn: u64| {
+        json!({"max_series": 1_000 + turn, "metrics": [
+            {"name": "told_total", "type": "counter", "labels": {"method": "method"}},
+            {"name": "under_way", "type": "gauge", "value": "in_flight"},
+        ]})
+    };
+    let mut reloading = Reloading::start("telemetry", &configured(0))?;
+    let (address, end) = (reloading.envoy.address(), AtomicBool::new(false));
+    let client = || -> Result<u64, Failed> {
+        let mut sent = 0;
+        while !end.load(Ordering::Relaxed) {
+            if status(address, "ann")? != 200 {
+                return Err("a request was not let through".into());
+            }
+            sent += 1;
+        }
+        Ok(sent)
+    };
+    let sent = std::thread::scope(|scope| -> Result<u64, Failed> {
+        let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
+        let reloaded = (1..=RELOADS).try_for_each(|turn| match reloading.replace(&configured(turn))? {
+            true => Ok(()),
+            false => Err(Failed::from("a good configuration was refused")),
+        });
+        end.store(true, Ordering::Relaxed);
+        let clients = clients.into_iter().map(|client| client.join().map_err(|_| "a client panicked")?);
+        let sent = clients.sum::<Result<u64, Failed>>();
+        reloaded?;
+        sent
+    })?;
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let told = reloading.envoy.stat_named("wasmcustom.method=.=GET;.;told_total")?;
+        let under_way = reloading.envoy.stat_named("wasmcustom.under_way")?;
+        if (told, under_way) == (sent, 0) {
+            return Ok(());
+        }
+        if told > sent || Instant::now() > deadline {
+            return Err(format!("{sent} were sent, {told} counted, {under_way} under way").into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

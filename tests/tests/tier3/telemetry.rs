@@ -296,15 +296,26 @@ fn dies_and_comes_back() -> Result<(), Failed> {
     requests("after")?;
     until("it adds up", &|exported, dropped| exported + dropped == 3 * EACH)?;
     // A message that was taken, but whose answer was lost, is sent twice or taken for lost: never the other way round.
-    let printed = collector.printed();
-    let paths: BTreeSet<&str> =
-        printed.lines().filter(|line| line.contains("-> path: Str(/")).map(str::trim).collect();
-    let spans: BTreeSet<&str> =
-        printed.lines().filter_map(|line| line.trim().strip_prefix("ID             : ")).collect();
-    for (signal, seen) in signals.into_iter().zip([paths.len() as u64, spans.len() as u64]) {
-        let exported = count("exported", signal)?;
-        if seen < exported || seen > 3 * EACH {
-            return Err(format!("{exported} {signal} are said to be delivered, {seen} were seen").into());
+    let paths = |printed: &str| -> BTreeSet<String> {
+        let lines = printed.lines().filter(|line| line.contains("-> path: Str(/"));
+        lines.map(|line| line.trim().to_owned()).collect()
+    };
+    let spans = |printed: &str| -> BTreeSet<String> {
+        let ids = printed.lines().filter_map(|line| line.trim().strip_prefix("ID             : "));
+        ids.map(str::to_owned).collect()
+    };
+    let (logs_exported, spans_exported) = (count("exported", "log_records")?, count("exported", "spans")?);
+    // What it has taken it prints a moment later.
+    let printed = collector.wait_until(Duration::from_secs(15), |printed| {
+        paths(printed).len() as u64 >= logs_exported && spans(printed).len() as u64 >= spans_exported
+    });
+    let printed = printed.map_err(|error| {
+        format!("{logs_exported} log records and {spans_exported} spans are said to be delivered\n{error}")
+    })?;
+    let paths = paths(&printed);
+    for (signal, seen) in signals.into_iter().zip([paths.len() as u64, spans(&printed).len() as u64]) {
+        if seen > 3 * EACH {
+            return Err(format!("{seen} {signal} were seen, and {} sent", 3 * EACH).into());
         }
     }
     if !paths.iter().any(|path| path.contains("/after/")) {

@@ -24,7 +24,7 @@ enum Layer {
     Testing,
     /// A crate that builds a module.
     Filter,
-    /// The filter that holds the others.
+    /// A filter that holds others.
     Suite,
     /// `xtask` and other native programs.
     Tool,
@@ -53,7 +53,7 @@ fn layer(package: &Package) -> Layer {
         | "crates/quota" => Layer::Pure,
         "crates/proxy-host" => Layer::Host,
         "crates/testkit" | "tests" => Layer::Testing,
-        "filters/suite" => Layer::Suite,
+        _ if package.holds_filters() => Layer::Suite,
         _ if package.module().is_some() => Layer::Filter,
         _ => Layer::Tool,
     }

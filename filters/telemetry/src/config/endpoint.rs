@@ -50,7 +50,15 @@ impl Decode for Endpoint {
             _ => cursor.expected("a path starting with \"/\""),
         });
         fine &= object.fill("headers", &mut endpoint.headers, headers);
-        fine &= object.fill("timeout", &mut endpoint.timeout, |cursor| cursor.decode().map(Duration::get));
+        fine &= object.fill("timeout", &mut endpoint.timeout, |cursor| {
+            let timeout = cursor.decode().map(Duration::get)?;
+            // To Envoy less than a millisecond is no bound at all: a collector that hangs would be waited for for ever.
+            if (0.001..=3_600.0).contains(&timeout.as_secs_f64()) {
+                Some(timeout)
+            } else {
+                cursor.expected("a duration from \"1ms\" to \"1h\"")
+            }
+        });
         object.finish();
         fine.then_some(endpoint)
     }

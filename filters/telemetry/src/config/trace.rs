@@ -4,6 +4,7 @@ use tidegate_config::{Cursor, Fraction, HeaderName, fill};
 
 use super::access_log::{Field, fields};
 use super::endpoint::{Endpoint, Queue};
+use crate::redact::Redaction;
 use crate::source::{Purpose, Source};
 use crate::trace::{Format, Sampling, is_token};
 
@@ -20,6 +21,8 @@ pub(crate) struct Trace {
     pub(crate) response_header: Option<HeaderName>,
     /// Of spans, beside those that each has.
     pub(crate) attributes: Vec<Field>,
+    /// What spans do not say.
+    pub(crate) redact: Redaction,
     /// `None`: contexts are passed on, and no spans recorded.
     pub(crate) to: Option<(Endpoint, Queue)>,
 }
@@ -34,6 +37,7 @@ impl Trace {
             baggage: Vec::new(),
             response_header: None,
             attributes: Vec::new(),
+            redact: Redaction::default(),
             to: None,
         };
         let mut fine = object.fill("propagate", &mut trace.propagate, formats);
@@ -47,6 +51,7 @@ impl Trace {
         fine &=
             object.fill("response_header", &mut trace.response_header, |cursor| cursor.decode().map(Some));
         fine &= object.fill("attributes", &mut trace.attributes, |cursor| fields(cursor, templates));
+        fine &= object.fill("redact", &mut trace.redact, |cursor| cursor.decode());
         let otlp = object.get("otlp");
         let mut endpoint: Option<Endpoint> = None;
         fine &= fill(otlp, &mut endpoint, |cursor| cursor.decode().map(Some));

@@ -30,6 +30,10 @@ pub(crate) fn write(value: &[u8], out: &mut Vec<u8>) {
     if dots {
         hide_from_meshes(written);
     }
+    // What begins so is this filter's own word: no client can write into an overflow series.
+    if let Some(first) = written.first_chunk_mut::<2>().filter(|start| **start == *b"__") {
+        *first = *b"-_";
+    }
 }
 
 fn is_clean(byte: u8) -> bool {
@@ -80,6 +84,8 @@ mod tests {
     #[test]
     fn a_value_cannot_forge_a_label() {
         assert_eq!(cleaned(b"a;.;code=.=2xx;.;m\n\xff\""), "a_._code_._2xx_._m___");
+        assert_eq!(cleaned(OVERFLOW), "-_overflow__");
+        assert_eq!(cleaned(b"\x01\xffoverflow__"), "-_overflow__");
         assert_eq!(cleaned(b""), "unknown");
         assert_eq!(cleaned(&[b'x'; 200]).len(), LONGEST);
         assert_eq!(cleaned(b"/users/{id}/{*rest}"), "/users/{id}/{*rest}");

@@ -68,7 +68,7 @@ impl Export {
         now: Duration,
         host: &dyn Host,
     ) -> bool {
-        let Some(ending) = self.sender.ended(token, result, now) else { return false };
+        let Some(ending) = self.sender.ended(token, result, now, host) else { return false };
         let sent = self.sent.get();
         match ending {
             Ending::Taken { rejected } => {

@@ -143,7 +143,7 @@ impl Exporter {
         now: Duration,
         host: &dyn Host,
     ) -> bool {
-        let Some(ending) = self.sender.ended(token, result, now) else { return false };
+        let Some(ending) = self.sender.ended(token, result, now, host) else { return false };
         let full = {
             let mut records = self.records.borrow_mut();
             let sent = records.sent.len() as u64;
@@ -175,19 +175,17 @@ impl Exporter {
     /// Leaves what was not sent to the workers that stay: a call made now would be cancelled.
     pub(crate) fn end(&self, host: &dyn Host) {
         let mut records = self.records.borrow_mut();
-        let mut left = Vec::new();
-        let mut count = 0;
         let Records { sent, waiting, .. } = &mut *records;
-        while let Some(record) = waiting.pop_back() {
-            sent.push(record);
-        }
-        for record in sent.iter() {
-            // What no longer fits is dropped.
-            if left.len() + record.len() + 4 <= MOST_LEFT {
-                pack(record, &mut left);
-                count += 1;
-            }
-        }
+        sent.extend(waiting.drain(..));
+        // What no longer fits is dropped: the oldest, as ever.
+        let mut size = 0;
+        let fits = |record: &&Record| {
+            size += record.len() + 4;
+            size <= MOST_LEFT
+        };
+        let count = sent.iter().rev().take_while(fits).count();
+        let mut left = Vec::new();
+        sent.iter().skip(sent.len() - count).for_each(|record| pack(record, &mut left));
         self.counters.dropped((sent.len() - count) as u64, host);
         if count == 0 {
             return;

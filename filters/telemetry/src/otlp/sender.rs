@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use tidegate_filter_api::{CallToken, Callout, CalloutFailure, CalloutResult, Host, HttpCall};
+use tidegate_filter_api::{
+    CallToken, Callout, CalloutFailure, CalloutResult, Host, HttpCall, Timestamp, http_date,
+};
 use tidegate_protobuf::{Value, fields};
 
 use super::Signal;
@@ -86,7 +88,13 @@ impl Sender {
     }
 
     /// Takes the end of a call, if it was this one's.
-    pub(crate) fn ended(&self, token: CallToken, result: &CalloutResult, now: Duration) -> Option<Ending> {
+    pub(crate) fn ended(
+        &self,
+        token: CallToken,
+        result: &CalloutResult,
+        now: Duration,
+        host: &dyn Host,
+    ) -> Option<Ending> {
         if self.under_way.get() != Some(token) {
             return None;
         }
@@ -114,8 +122,8 @@ impl Sender {
             // reset or a collector that is down, 502 for garbage.
             status @ (429 | 502 | 503 | 504) => {
                 let wish = response.headers.iter().find(|(name, _)| *name == b"retry-after");
-                let wish = wish.and_then(|(_, value)| std::str::from_utf8(value).ok()?.trim().parse().ok());
-                self.fail(now, wish.map(Duration::from_secs), &format_args!("status {status}"));
+                let wish = wish.and_then(|(_, value)| patience(value, host));
+                self.fail(now, wish, &format_args!("status {status}"));
                 Ending::TryAgain
             }
             status => {
@@ -139,6 +147,18 @@ impl Sender {
 
     fn cluster(&self) -> &str {
         &self.call.cluster
+    }
+}
+
+/// `Retry-After`: seconds, or the date after which to come again (RFC 9110 section 10.2.3).
+fn patience(value: &[u8], host: &dyn Host) -> Option<Duration> {
+    let text = std::str::from_utf8(value).ok()?.trim();
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => {
+            let date = Timestamp(http_date(text)?.checked_mul(1_000_000_000)?);
+            Some(date.since(host.now()))
+        }
     }
 }
 

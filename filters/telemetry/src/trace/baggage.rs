@@ -1,5 +1,7 @@
 //! W3C Baggage: what travels along with a request, bounded (Recommendation of 1 October 2024, section 3).
 
+use crate::redact;
+
 /// What a sender must at least pass on (section 3.3.2), and the most that is passed on here.
 const MOST_MEMBERS: usize = 64;
 const MOST_BYTES: usize = 8_192;
@@ -32,7 +34,11 @@ pub(crate) fn rewrite<'h>(
     let mut any = false;
     for member in received.flat_map(|value| value.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
         any = true;
-        let mine = key(member).is_none_or(|found| own.iter().any(|(key, _)| key.as_bytes() == found));
+        // Keys are not escaped (section 3.2.1), but several libraries decode them all the same: to them `%74enant` is one.
+        let mine = key(member).is_none_or(|found| {
+            let plain = redact::decoded(found);
+            own.iter().any(|(key, _)| key.as_bytes() == found || key.as_bytes() == &*plain)
+        });
         changed |= mine || !list.add(member);
     }
     match (changed, list.text.is_empty()) {
@@ -140,6 +146,10 @@ mod tests {
         assert_eq!(outcome(&["a=1,tenant=evil;x=y"], &own), set("tenant=ac%20me%2C%25%C3%A9,a=1"));
         assert_eq!(outcome(&["a=1,tenant=evil"], &[("tenant", None)]), set("a=1"));
         assert_eq!(outcome(&["tenant=evil"], &[("tenant", None)]), Outcome::Remove);
+        assert_eq!(
+            outcome(&["%74enant=evil,a=1,ten%61nt=evil"], &own),
+            set("tenant=ac%20me%2C%25%C3%A9,a=1")
+        );
         assert_eq!(outcome(&["a=1"], &[("tenant", None)]), Outcome::Keep);
     }
 

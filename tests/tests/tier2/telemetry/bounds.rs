@@ -78,11 +78,11 @@ pub(super) fn labels_arrive() -> Result<(), Failed> {
     let upstreams = Upstreams::start()?;
     let envoy = Envoy::start(&bootstrap(&configuration, direct(), [], &upstreams)?, 1)?;
     let forged =
-        b"GET / HTTP/1.1\r\nhost: a\r\nx-tenant: a;.;code=.=503;.;b\r\nx-code: grpc_code=.=9;.;\r\n\r\n";
+        b"GET / HTTP/1.1\r\nhost: a\r\nx-tenant: a;.;grpc_code=.=OK;.;b\r\nx-code: grpc_code=.=9;.;\r\n\r\n";
     Connection::open(envoy.address())?.exchange(forged)?;
     let of_convention = r#"{http_request_method="GET",http_response_status_code="200",network_protocol_version="1.1",url_scheme="http"}"#;
     let mut expected = vec![
-        r#"shop_requests_total{code="200",grpc_code="unknown",tenant="a_._code_._503_._b",x_code="grpc_code_._9_._"} 1"#
+        r#"shop_requests_total{code="200",grpc_code="unknown",tenant="a_._grpc_code_._OK_._b",x_code="grpc_code_._9_._"} 1"#
             .to_owned(),
         r#"http_server_active_requests{http_request_method="GET",url_scheme="http"} 0"#.to_owned(),
     ];

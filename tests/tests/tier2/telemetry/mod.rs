@@ -5,6 +5,7 @@ mod bounds;
 mod collectors;
 mod endings;
 mod peers;
+mod traps;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             "telemetry::a_collector_that_is_slow_or_gone_costs_records_only",
             collectors::slow_or_gone,
         ),
+        Trial::test("telemetry::a_trap_leaves_metrics_right", traps::metrics_are_right_again),
     ]
 }
 
@@ -36,7 +38,18 @@ fn bootstrap(
     clusters: impl IntoIterator<Item = Value>,
     upstreams: &Upstreams,
 ) -> Result<Value, Failed> {
-    let mut bootstrap = bootstrap::with_filters(&[("telemetry", configuration)], upstreams, Form::Struct)?;
+    bootstrap_with("telemetry", configuration, routes, clusters, upstreams)
+}
+
+/// The same with another module.
+fn bootstrap_with(
+    module: &str,
+    configuration: &Value,
+    routes: Value,
+    clusters: impl IntoIterator<Item = Value>,
+    upstreams: &Upstreams,
+) -> Result<Value, Failed> {
+    let mut bootstrap = bootstrap::with_filters(&[(module, configuration)], upstreams, Form::Struct)?;
     manager(&mut bootstrap)?["route_config"]["virtual_hosts"][0]["routes"] = routes;
     let known = bootstrap["static_resources"]["clusters"].as_array_mut().ok_or("no clusters")?;
     known.extend(clusters);
@@ -60,8 +73,18 @@ fn metric(envoy: &Envoy, name: &str) -> Result<u64, Failed> {
 }
 
 /// Polls: what was recorded is told at ticks.
-fn until(what: &str, envoy: &Envoy, mut holds: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
-    let deadline = Instant::now() + Duration::from_secs(15);
+fn until(what: &str, envoy: &Envoy, holds: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
+    until_within(Duration::from_secs(15), what, envoy, holds)
+}
+
+/// The same for what takes its time.
+fn until_within(
+    time: Duration,
+    what: &str,
+    envoy: &Envoy,
+    mut holds: impl FnMut() -> Result<bool, Failed>,
+) -> Result<(), Failed> {
+    let deadline = Instant::now() + time;
     while !holds()? {
         if Instant::now() > deadline {
             let seen: Vec<String> = envoy
@@ -69,7 +92,7 @@ fn until(what: &str, envoy: &Envoy, mut holds: impl FnMut() -> Result<bool, Fail
                 .iter()
                 .map(|(name, value)| format!("{name}: {value}"))
                 .collect();
-            return Err(format!("{what}: not within 15 s\n{}\n{}", seen.join("\n"), envoy.log()).into());
+            return Err(format!("{what}: not within {time:?}\n{}\n{}", seen.join("\n"), envoy.log()).into());
         }
         thread::sleep(Duration::from_millis(20));
     }
