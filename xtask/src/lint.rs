@@ -17,7 +17,7 @@ use crate::{process, workspace};
 /// What a module may weigh. Cryptography makes auth larger (docs/decisions/0010), three kinds of output telemetry (0016); the
 /// suite holds all four filters.
 const LARGEST_MODULE: usize = 300 * 1024;
-const LARGER: [(&str, usize); 6] = [
+const LARGER: [(&str, usize); 7] = [
     ("_auth", 800 * 1024),
     // Its actions are in no other module (docs/decisions/0006).
     ("_header_routing", 320 * 1024),

@@ -63,12 +63,8 @@ impl Host for SharedHost<'_> {
     }
 
     fn property(&self, property: Property) -> Option<Vec<u8>> {
-        let known = match property {
-            Property::REQUEST_METHOD => self.sent(":method"),
-            Property::REQUEST_HOST => self.sent(":authority"),
-            Property::REQUEST_SCHEME => self.sent(":scheme"),
-            _ => None,
-        };
+        // Host and scheme may be rewritten by the route.
+        let known = if property == Property::REQUEST_METHOD { self.sent(":method") } else { None };
         known.or_else(|| self.host.property(property))
     }
 
