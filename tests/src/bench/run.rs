@@ -124,7 +124,7 @@ fn check_one(envoy: &Envoy, check: &Check) -> Result<()> {
             bail!("{requests} requests were all answered with 200, none with {status}")
         }
         Expected::Counted(name) => {
-            let before = envoy.stat(name)?;
+            let before = settled(envoy, name)?;
             send()?;
             counted(envoy, name, before + 1)
         }
@@ -138,6 +138,20 @@ fn check_one(envoy: &Envoy, check: &Check) -> Result<()> {
 fn send(envoy: &Envoy, request: &Request) -> Result<Response> {
     let reply = Connection::open(envoy.address())?.send(&request.with_key(0))?;
     Ok(Response::from(reply))
+}
+
+/// A counter's value when all that was sent has been told: telemetry tells at ticks, a second apart.
+fn settled(envoy: &Envoy, name: &str) -> Result<u64> {
+    const LONGER_THAN_A_TICK: Duration = Duration::from_millis(1_200);
+    let mut before = envoy.stat(name)?;
+    loop {
+        thread::sleep(LONGER_THAN_A_TICK);
+        let now = envoy.stat(name)?;
+        if now == before {
+            return Ok(now);
+        }
+        before = now;
+    }
 }
 
 /// Waits until a counter has this value.

@@ -114,7 +114,7 @@ fn all_native() -> Setup {
 }
 
 /// All four filters are in force.
-pub(super) fn decides(case: Case) -> Case {
+fn decides(case: Case) -> Case {
     // Telemetry tells what it counted at ticks: its checks come first, before others have sent anything.
     led(guarded(telemetry::checked(case)))
 }
@@ -144,7 +144,7 @@ fn natives() -> Setup {
 }
 
 /// The last of the rules decides.
-fn led(case: Case) -> Case {
+pub(super) fn led(case: Case) -> Case {
     case.check("the last rule leads to the other route", request(), Expected::Body("beta"))
 }
 

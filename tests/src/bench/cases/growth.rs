@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::chain::{self, suite};
 use super::header_routing::{MATCHED, ROUTE};
-use super::{USERS, request, telemetry};
+use super::{USERS, auth, request, telemetry};
 use crate::bench::case::{Answer, Case, Expected, Setup};
 use crate::bench::load::{Load, Request};
 
@@ -62,11 +62,9 @@ pub(super) fn headers(count: usize) -> Request {
 
 fn grown(name: String, about: String, request: Request) -> Case {
     let load = Load::of(request).keys(USERS);
-    chain::decides(Case::new(&name, &format!("the suite, {about}"), load, || {
-        suite(telemetry::configuration())
-    }))
-    .counted_by(MATCHED)
-    .on_demand()
+    // The case `suite` shows the rest, with the same setup.
+    let case = Case::new(&name, &format!("the suite, {about}"), load, || suite(telemetry::configuration()));
+    chain::led(auth::checked(case)).counted_by(MATCHED).on_demand()
 }
 
 /// Before a real backend, which a body needs: a route that answers by itself does not wait for it.
