@@ -24,8 +24,8 @@ pub(crate) struct Bench {
     only: Vec<String>,
 
     /// Measure each case for this long in each round.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=600))]
-    seconds: u64,
+    #[arg(long, value_name = "N", default_value = "3", value_parser = seconds)]
+    seconds: Duration,
 
     /// Measure each case this often.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -64,7 +64,7 @@ impl Bench {
         setup::envoy()?;
         let modules = Build::default().run()?;
         println!();
-        let effort = Effort { window: Duration::from_secs(self.seconds), rounds: self.rounds };
+        let effort = Effort { window: self.seconds, rounds: self.rounds };
         if self.document {
             for file in page::Measured::measure(effort, &modules)?.write()? {
                 println!("written to {}", paths::shown(&file));
@@ -85,6 +85,13 @@ impl Bench {
     }
 }
 
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse() {
+        Ok(seconds) if (0.1..=600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("from 0.1 to 600".to_owned()),
+    }
+}
+
 /// What was measured, for the record; nothing where this is no git checkout.
 fn commit() -> Option<String> {
     let mut git = Command::new("git");
@@ -98,5 +105,19 @@ fn list() {
     for case in cases {
         let when = if case.on_demand { " (only when named)" } else { "" };
         println!("{:width$}  {}{when}", case.name, case.about);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_is_neither_nothing_nor_endless() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("3"), Ok(Duration::from_secs(3)));
+        for bad in ["0", "-1", "601", "NaN", "many"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
     }
 }
