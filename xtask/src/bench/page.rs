@@ -22,7 +22,7 @@ const END: &str = "<!-- measured: end -->\n";
 
 /// Growth needs many cases, each with a baseline of its own: they are told apart by more than a short stretch leaves
 /// uncertain.
-const GROWTH: Effort = Effort { window: Duration::from_millis(500), rounds: 5 };
+const GROWTH: Effort = Effort { window: Duration::from_millis(300), rounds: 5 };
 
 /// The modules whose memory and start are measured, by the names of their cases.
 const MODULES: [&str; 5] = ["auth", "rate-limit", "header-routing", "telemetry", "suite"];
