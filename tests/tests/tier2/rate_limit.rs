@@ -287,8 +287,9 @@ fn event_stream(wait: mpsc::Receiver<()>) -> Result<SocketAddr, Failed> {
     thread::spawn(move || -> std::io::Result<()> {
         let (mut stream, _) = listener.accept()?;
         let _ = stream.read(&mut [0; 4096])?;
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n";
-        stream.write_all(head.as_bytes())?;
+        // Closed behind it: a probe that waits for a connection would be given this one, which nobody reads from any more.
+        let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/event-stream";
+        stream.write_all(format!("{head}\r\ntransfer-encoding: chunked\r\n\r\n").as_bytes())?;
         for piece in PIECES {
             stream.write_all(format!("{:x}\r\n{piece}\r\n", piece.len()).as_bytes())?;
             if wait.recv().is_err() {
@@ -296,6 +297,7 @@ fn event_stream(wait: mpsc::Receiver<()>) -> Result<SocketAddr, Failed> {
             }
         }
         stream.write_all(b"0\r\n\r\n")?;
+        drop(stream);
         // Who asks whether the cost has arrived may come before it has: that costs nothing.
         loop {
             let (mut stream, _) = listener.accept()?;
