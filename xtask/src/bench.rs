@@ -43,7 +43,8 @@ pub(crate) struct Bench {
     #[arg(long)]
     list: bool,
 
-    /// Measure what `docs/performance.md` shows, and write it there with its plots: about half an hour.
+    /// Measure what `docs/performance.md` shows, and write it there with its plots: from a quarter of an hour, with
+    /// `--seconds 0.5`, to half an hour.
     #[arg(long, conflicts_with_all = ["only", "save", "against", "list"])]
     document: bool,
 }

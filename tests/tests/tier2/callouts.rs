@@ -267,15 +267,5 @@ fn send(envoy: &Envoy, headers: &[(&str, &str)]) -> Result<Response, Failed> {
 }
 
 fn request(headers: &[(&str, &str)]) -> Request {
-    Request {
-        method: "GET".to_owned(),
-        path: b"/".to_vec(),
-        host: "shop.example".to_owned(),
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-            .collect(),
-        body: Vec::new(),
-        grpc: false,
-    }
+    Request::get("/", headers)
 }

@@ -42,17 +42,7 @@ allow := {"allowed": false, "http_status": 401, "headers": {"www-authenticate": 
 "#;
 
 fn send(envoy: &Envoy, path: &str, headers: &[(&str, &str)]) -> Result<Response, Failed> {
-    let request = Request {
-        method: "GET".to_owned(),
-        path: path.as_bytes().to_vec(),
-        host: "shop.example".to_owned(),
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-            .collect(),
-        body: Vec::new(),
-        grpc: false,
-    };
+    let request = Request::get(path, headers);
     Ok(Connection::open(envoy.address())?.send(&request)?.into())
 }
 

@@ -44,7 +44,7 @@ struct Footing {
 }
 
 impl Measured {
-    /// Measures everything: some twenty minutes.
+    /// Measures everything: a quarter of an hour with stretches of half a second.
     pub(super) fn measure(effort: Effort, modules: &[Module]) -> Result<Self> {
         println!("1 of 3: memory and start of each module");
         let modules = footings(modules)?;

@@ -45,6 +45,23 @@ pub struct Request {
     pub grpc: bool,
 }
 
+impl Request {
+    /// A GET for a path of `shop.example`.
+    #[must_use]
+    pub fn get(path: &str, headers: &[(&str, &str)]) -> Self {
+        let headers =
+            headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        Self {
+            method: "GET".to_owned(),
+            path: path.as_bytes().to_vec(),
+            host: "shop.example".to_owned(),
+            headers: headers.collect(),
+            body: Vec::new(),
+            grpc: false,
+        }
+    }
+}
+
 /// A response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Response {

@@ -67,17 +67,7 @@ impl Site {
 
 /// A GET on a connection of its own.
 pub(super) fn send(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<Response, Failed> {
-    let request = Request {
-        method: "GET".to_owned(),
-        path: path.as_bytes().to_vec(),
-        host: "shop.example".to_owned(),
-        headers: headers
-            .iter()
-            .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
-            .collect(),
-        body: Vec::new(),
-        grpc: false,
-    };
+    let request = Request::get(path, headers);
     Ok(Connection::open(address)?.send(&request)?.into())
 }
 
