@@ -1,4 +1,4 @@
-//! Real programs that stand beside Envoy in tests of tier 3.
+//! Real programs that stand beside Envoy in tests of tiers 3 and 4.
 //!
 //! `cargo xtask setup` and `cargo xtask test` fetch or build them; where one cannot be had, the tests that need it are
 //! listed as not run, with what to do by hand. Each has a module here that starts it.
@@ -21,20 +21,23 @@ use crate::tools;
 pub struct Companion {
     /// What tests call it, and the file in [`place`].
     pub name: &'static str,
+    /// The tier that runs it. What takes many minutes to build is fetched for tier 4 only, which is run on demand.
+    pub tier: usize,
     /// The command that provides it where `cargo xtask setup` cannot.
     pub remedy: &'static str,
 }
 
 /// All of them. How `xtask` gets each is in `xtask/src/setup/companions.rs`.
 pub const ALL: &[Companion] = &[
-    Companion { name: "redis-server", remedy: "apt-get install redis-server" },
-    Companion { name: "ratelimit", remedy: "install Go 1.25.6 or newer, then `cargo xtask setup`" },
-    Companion { name: "otelcol", remedy: "install Go 1.26 or newer, then `cargo xtask setup`" },
-    Companion { name: "prometheus", remedy: "apt-get install prometheus" },
-    Companion { name: "promtool", remedy: "apt-get install prometheus" },
-    Companion { name: "opa", remedy: "install Go 1.25.6 or newer, then `cargo xtask setup`" },
+    Companion { name: "redis-server", tier: 3, remedy: "apt-get install redis-server" },
+    Companion { name: "ratelimit", tier: 3, remedy: "install Go 1.25.6 or newer, then `cargo xtask setup`" },
+    Companion { name: "otelcol", tier: 3, remedy: "install Go 1.26 or newer, then `cargo xtask setup`" },
+    Companion { name: "prometheus", tier: 3, remedy: "apt-get install prometheus" },
+    Companion { name: "promtool", tier: 3, remedy: "apt-get install prometheus" },
+    Companion { name: "opa", tier: 3, remedy: "install Go 1.25.6 or newer, then `cargo xtask setup`" },
     Companion {
         name: "oidc-provider",
+        tier: 3,
         remedy: "install Node 20 or newer with npm, then `cargo xtask setup`",
     },
 ];

@@ -4,13 +4,16 @@
 
 use std::process::ExitCode;
 
-use e2e::companions;
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
+
+use needing::needing;
 
 #[path = "tier3/decision_service.rs"]
 mod decision_service;
 #[path = "tier3/identity_provider.rs"]
 mod identity_provider;
+#[path = "needing.rs"]
+mod needing;
 #[path = "tier3/rate_limit_service.rs"]
 mod rate_limit_service;
 #[path = "tier3/telemetry.rs"]
@@ -24,23 +27,4 @@ fn main() -> ExitCode {
     trials.extend(rate_limit_service::trials());
     trials.extend(telemetry::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// A test that needs these companions.
-fn needing(
-    companions: &[&'static str],
-    name: &str,
-    run: impl FnOnce() -> Result<(), Failed> + Send + 'static,
-) -> Trial {
-    let missing = companions.iter().find_map(|companion| companions::program(companion).err());
-    let strict = std::env::var_os("CI").is_some_and(|ci| ci == "true");
-    match missing {
-        None => Trial::test(name, run),
-        Some(missing) if strict => Trial::test(name, move || Err(format!("not run: {missing}").into())),
-        Some(missing) => {
-            // `cargo xtask test` repeats these lines at its end.
-            println!("not run: {name}: {missing}");
-            Trial::test(name, run).with_ignored_flag(true)
-        }
-    }
 }

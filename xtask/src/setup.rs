@@ -59,7 +59,7 @@ impl Setup {
         say_runner()?;
         // The slowest come last, and building modules need not wait for them.
         drop(lock);
-        companions::prepare_all();
+        companions::prepare_all(3);
         Ok(())
     }
 }

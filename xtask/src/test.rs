@@ -16,16 +16,20 @@ use crate::workspace::{self, Package, Together};
 use crate::{paths, process};
 
 /// What can be run, and what it is.
-const TIERS: [&str; 4] = [
+const TIERS: [&str; 5] = [
     "unit, property and snapshot tests, native",
     "the pure crates and the filters as wasm32, in Node",
     "the real modules in a real Envoy",
     "the same beside the real programs that they work with",
+    "the same in real meshes (on demand: building their control planes takes half an hour, once)",
 ];
+
+/// Without `--tier`, what comes before this one is run.
+const ON_DEMAND: usize = 4;
 
 #[derive(Args, Debug)]
 pub(crate) struct Test {
-    /// Run this tier only (may be given several times); without it, all of them.
+    /// Run this tier only (may be given several times); without it, tiers 0 to 3.
     #[arg(long = "tier", value_name = "N")]
     tiers: Vec<usize>,
 
@@ -50,20 +54,20 @@ impl Test {
         if let Some(unknown) = self.tiers.iter().find(|tier| **tier >= TIERS.len()) {
             bail!("there is no tier {unknown} yet; `cargo xtask test --list` shows those there are");
         }
-        let wanted = |tier: usize| self.tiers.is_empty() || self.tiers.contains(&tier);
+        let wanted = |tier: usize| self.tiers.contains(&tier) || (self.tiers.is_empty() && tier < ON_DEMAND);
 
         let mut prepared = Prepared::default();
         if wanted(1) {
             prepared.start_runner();
         }
-        if wanted(3) {
-            prepared.companions = Some(thread::spawn(setup::companions));
-        }
+        // One thread prepares all of them, one after the other.
+        let beside: Vec<usize> = [3, 4].into_iter().filter(|tier| wanted(*tier)).collect();
+        prepared.companions = Some(thread::spawn(move || beside.into_iter().for_each(setup::companions)));
         let mut reports = Vec::new();
         if wanted(0) {
             reports.push(tier(0, native));
         }
-        if wanted(2) || wanted(3) {
+        if (2..TIERS.len()).any(wanted) {
             // Without it the other tiers can be run all the same.
             if let Err(error) = prepared.modules(self.no_opt) {
                 eprintln!(
@@ -78,13 +82,15 @@ impl Test {
         if wanted(2) {
             reports.push(tier(2, || prepared.end_to_end(&["--lib", "--test", "tier2"], false)));
         }
-        if wanted(3) {
-            // Who asks for the tier by number wants all of it.
-            let strict = self.tiers.contains(&3);
-            reports.push(tier(3, || {
-                prepared.wait_for_companions()?;
-                prepared.end_to_end(&["--test", "tier3"], strict)
-            }));
+        for (number, program) in [(3, "tier3"), (4, "tier4")] {
+            if wanted(number) {
+                // Who asks for the tier by number wants all of it.
+                let strict = self.tiers.contains(&number);
+                reports.push(tier(number, || {
+                    prepared.wait_for_companions()?;
+                    prepared.end_to_end(&["--test", program], strict)
+                }));
+            }
         }
         Ok(summarise(reports))
     }
@@ -145,8 +151,13 @@ impl Prepared {
 
     /// Building them takes minutes, once: it went on while other things were done.
     fn wait_for_companions(&mut self) -> Result<()> {
-        let companions = self.companions.take().context("the companions were not prepared")?;
-        companions.join().map_err(|_| anyhow!("preparing the companions ended badly"))
+        match self.companions.take() {
+            Some(companions) => {
+                companions.join().map_err(|_| anyhow!("preparing the companions ended badly"))
+            }
+            // The tier before has waited for them.
+            None => Ok(()),
+        }
     }
 
     fn end_to_end(&self, which: &[&str], strict: bool) -> Result<Counts> {

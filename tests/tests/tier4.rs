@@ -1,0 +1,16 @@
+//! Tier 4: the filters in real meshes.
+//!
+//! A test says which programs it needs. Where one is missing it is not run, and said so; with `CI=true` it fails.
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+#[path = "needing.rs"]
+mod needing;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let trials: Vec<Trial> = Vec::new();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
