@@ -37,6 +37,8 @@ pub struct FakeHost {
     pub(super) request_body: RefCell<Vec<u8>>,
     pub(super) response: RefCell<Pairs>,
     pub(super) response_body: RefCell<Vec<u8>>,
+    /// What the client got in the end.
+    pub(super) status: Cell<Option<u16>>,
     pub(super) reply: RefCell<Option<LocalReply>>,
     calls: RefCell<Vec<Callout>>,
     pub(super) under_way: RefCell<BTreeSet<CallToken>>,
@@ -307,6 +309,11 @@ impl Host for FakeHost {
     fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>> {
         let _host = self.enter("request_header");
         self.joined(name.as_str())
+    }
+
+    fn response_status(&self) -> Option<u16> {
+        let _host = self.enter("response_status");
+        self.status.get()
     }
 
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {

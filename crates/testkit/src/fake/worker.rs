@@ -247,10 +247,7 @@ impl<F: Filter> Exchange<F> {
     pub fn end(mut self, status: Option<u16>, duration: Duration) {
         let attributes = Uncounted::begin();
         let number = |number: i64| number.to_le_bytes();
-        match status {
-            Some(status) => self.host.set(Property::RESPONSE_CODE, &number(status.into())),
-            None => self.host.unset(Property::RESPONSE_CODE),
-        }
+        self.host.status.set(status);
         let nanos = i64::try_from(duration.as_nanos()).expect("centuries are not tested");
         self.host.set(Property::REQUEST_DURATION, &number(nanos));
         drop(attributes);
