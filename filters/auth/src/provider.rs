@@ -87,11 +87,13 @@ impl Provider {
     }
 
     /// Takes what only the host has.
-    pub(crate) fn start(&self, host: &dyn Host) {
-        match &self.method {
+    pub(crate) fn start(&mut self, host: &dyn Host) {
+        match &mut self.method {
             Method::Jwt(jwt) => jwt.start(host),
             Method::External(external) => external.start(host),
-            _ => {}
+            Method::ApiKey(keys) => keys.start(host),
+            Method::Basic(basic) => basic.start(host),
+            Method::SignedRequest(_) | Method::Peer(_) | Method::Source(_) => {}
         }
     }
 
