@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use e2e::bootstrap;
 use e2e::client::Connection;
 use e2e::envoy::Envoy;
+use e2e::guide as guides;
 use e2e::linkerd::{CLIENT_ID, DESTINATION, ERROR, Relay};
 use e2e::tools;
 use e2e::upstream::Upstreams;
@@ -34,6 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("linkerd::without_trust_the_name_is_taken_away", stripped),
         Trial::test("linkerd::header_routing_chooses_the_destination", routed),
         Trial::test("linkerd::what_the_proxy_says_of_failures_arrives", failures),
+        Trial::test("linkerd::what_the_guide_tells_to_run_runs", guide),
         Trial::test("linkerd::limits_by_address_are_one_for_all_callers_and_warned_of", one_address),
     ];
     each.chain(others).collect()
@@ -309,4 +311,19 @@ fn one_address() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+fn guide() -> Result<(), Failed> {
+    let text = std::fs::read_to_string(tools::repo_root().join("docs/linkerd.md"))?;
+    let run = guides::run(&text)?;
+    let left = guides::steps(&text).iter().filter(|step| step.cluster).count();
+    expect("commands run, and left to a cluster", (4, 3), (run, left))?;
+    // Its configurations are ones.
+    let mut configurations = 0;
+    for block in text.split("```yaml\n").skip(1) {
+        let block = block.split("```").next().unwrap_or_default();
+        Configuration::read(block, None, None).map_err(|error| format!("{error}\n{block}"))?;
+        configurations += 1;
+    }
+    expect("configurations", 2, configurations)
 }
