@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
-#[path = "needing.rs"]
-mod needing;
+#[path = "tier4/linkerd.rs"]
+mod linkerd;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = Vec::new();
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(linkerd::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -127,6 +127,11 @@ impl Provider {
         }
     }
 
+    /// Whether there are peers whose word in this header counts.
+    pub(crate) fn may_believe(&self, header: &HeaderName) -> bool {
+        matches!(&self.method, Method::Peer(peer) if peer.header_names().any(|name| name == header))
+    }
+
     /// Whether the request's header of this name may be believed, as far as this provider can tell.
     pub(crate) fn believes(&self, name: &[u8], exchange: &Exchange, host: &dyn Host) -> bool {
         match &self.method {

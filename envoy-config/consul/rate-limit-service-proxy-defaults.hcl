@@ -1,0 +1,93 @@
+# Requests per tenant, counted for all proxies by a rate limit service: https://github.com/envoyproxy/ratelimit, with rules
+# such as
+#
+#   domain: shop
+#   descriptors:
+#     - key: x-tenant
+#       rate_limit: {unit: minute, requests_per_unit: 100}
+#
+#   consul config write envoy-config/consul/rate-limit-service-proxy-defaults.hcl
+#
+# For every service: there is one proxy-defaults, and this replaces it. What it says already belongs in here as well.
+Kind = "proxy-defaults"
+Name = "global"
+Config {
+  protocol = "http"
+  # Sidecars have them in their bootstrap: restart those that run.
+  envoy_extra_static_clusters_json = <<-EOF
+    {
+      "connect_timeout": "2s",
+      "load_assignment": {
+        "cluster_name": "ratelimit",
+        "endpoints": [
+          {
+            "lb_endpoints": [{"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 8081}}}}]
+          }
+        ]
+      },
+      "name": "ratelimit",
+      "type": "STATIC",
+      "typed_extension_protocol_options": {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+          "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+          "explicit_http_config": {"http2_protocol_options": {}}
+        }
+      }
+    }
+  EOF
+}
+EnvoyExtensions = [
+  {
+    Name = "builtin/wasm"
+    # Where the filter cannot be put in or has trapped, requests are refused. Consul's word for failing open is that
+    # an extension is not required.
+    Required = true
+    Arguments = {
+      # That of the service. Where they differ, Consul leaves the filter out and says nothing; of grpc and http2 it takes none.
+      Protocol     = "http"
+      ListenerType = "inbound"
+      PluginConfig = {
+        Name   = "rate-limit"
+        RootID = "rate-limit"
+        VmConfig = {
+          # Shared data belongs to this id: keep it different for each plugin.
+          VmID    = "tidegate.rate-limit"
+          Runtime = "v8"
+          Code = { Local = { Filename = "/var/lib/tidegate/tidegate_rate_limit.wasm" } }
+        }
+        # All that the module may ask of Envoy, and be told by it: one that was exchanged for another could do no more.
+        CapabilityRestrictionConfiguration = {
+          AllowedCapabilities = {
+            "environ_get" = {}, "environ_sizes_get" = {}, "proxy_add_header_map_value" = {},
+            "proxy_call_foreign_function" = {}, "proxy_close_stream" = {}, "proxy_continue_stream" = {},
+            "proxy_define_metric" = {}, "proxy_done" = {}, "proxy_get_buffer_bytes" = {},
+            "proxy_get_current_time_nanoseconds" = {}, "proxy_get_header_map_pairs" = {},
+            "proxy_get_log_level" = {}, "proxy_get_property" = {}, "proxy_get_shared_data" = {},
+            "proxy_grpc_call" = {}, "proxy_increment_metric" = {}, "proxy_log" = {},
+            "proxy_on_configure" = {}, "proxy_on_context_create" = {}, "proxy_on_delete" = {},
+            "proxy_on_grpc_close" = {}, "proxy_on_grpc_receive" = {}, "proxy_on_log" = {},
+            "proxy_on_request_body" = {}, "proxy_on_request_headers" = {}, "proxy_on_request_trailers" = {},
+            "proxy_on_response_body" = {}, "proxy_on_response_headers" = {}, "proxy_record_metric" = {},
+            "proxy_remove_header_map_value" = {}, "proxy_replace_header_map_value" = {},
+            "proxy_send_local_response" = {}, "proxy_set_effective_context" = {}, "proxy_set_property" = {},
+            "proxy_set_shared_data" = {}, "random_get" = {}
+          }
+        }
+        Configuration = <<-EOF
+          {
+            "global": {"cluster": "ratelimit", "domain": "shop", "on_error": "allow", "timeout": "20ms"},
+            "limits": [
+              {
+                "global": true,
+                "key": [{"header": "x-tenant"}],
+                "name": "per-tenant",
+                "quotas": [{"per": "1m", "requests": 1000}]
+              }
+            ],
+            "reply": {"headers": "draft_11", "problem_json": true}
+          }
+        EOF
+      }
+    }
+  }
+]
