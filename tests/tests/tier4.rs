@@ -6,11 +6,14 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "tier4/istio/mod.rs"]
+mod istio;
 #[path = "needing.rs"]
 mod needing;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = Vec::new();
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(istio::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -1,0 +1,173 @@
+//! A mesh of one sidecar and one gateway in front of the same backends.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::time::{Duration, Instant};
+
+use e2e::client::Connection;
+use e2e::companions::istio::{Istio, Kind, Proxy};
+use e2e::envoy::Envoy;
+use e2e::upstream::Upstreams;
+use libtest_mimic::Failed;
+use tidegate_testkit::scenario::{Request, Response};
+
+/// How long anything may take that is bound to happen: on a busy machine, compiling a module takes seconds.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A discovery server that knows a workload, a gateway and two versions of a service.
+pub(crate) struct Mesh {
+    pub(crate) istio: Istio,
+    pub(crate) upstreams: Upstreams,
+    sidecar: SocketAddr,
+    gateway: SocketAddr,
+}
+
+/// The addresses of the two pods.
+const SIDECAR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+
+impl Mesh {
+    /// Without any filter.
+    pub(crate) fn start() -> Result<Self, Failed> {
+        let upstreams = Upstreams::start()?;
+        let mesh = Self {
+            istio: Istio::start()?,
+            sidecar: free(SIDECAR)?,
+            gateway: free(GATEWAY)?,
+            upstreams,
+        };
+        mesh.istio.apply(&mesh.surroundings())?;
+        Ok(mesh)
+    }
+
+    /// What a cluster would have anyway. Where nothing is redirected, Istio makes listeners of a Sidecar's `ingress` and of
+    /// a Gateway's `servers`.
+    fn surroundings(&self) -> String {
+        let (sidecar, gateway) = (self.sidecar.port(), self.gateway.port());
+        let (stable, beta) = (self.upstreams.stable.port(), self.upstreams.beta.port());
+        format!(
+            "
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {{name: web, namespace: shop}}
+spec:
+  workloadSelector: {{labels: {{app: web}}}}
+  ingress:
+    - port: {{number: {sidecar}, name: http, protocol: HTTP}}
+      bind: {SIDECAR}
+      defaultEndpoint: 127.0.0.1:{stable}
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: {{name: default, namespace: shop}}
+spec: {{mtls: {{mode: DISABLE}}}}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {{name: shop, namespace: istio-system}}
+spec:
+  selector: {{istio: ingressgateway}}
+  servers:
+    - port: {{number: {gateway}, name: http, protocol: HTTP}}
+      bind: {GATEWAY}
+      hosts: [\"*\"]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: stable, namespace: shop}}
+spec:
+  hosts: [web.shop.svc.cluster.local]
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  endpoints: [{{address: 127.0.0.1, ports: {{http: {stable}}}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: beta, namespace: shop}}
+spec:
+  hosts: [web-beta.shop.svc.cluster.local]
+  ports: [{{number: 80, name: http, protocol: HTTP}}]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  endpoints: [{{address: 127.0.0.1, ports: {{http: {beta}}}}}]
+"
+        )
+    }
+
+    /// A sidecar of the workload `app: web` in `shop`.
+    pub(crate) fn sidecar(&self) -> Result<Proxied<'_>, Failed> {
+        self.proxied(&web(), self.sidecar)
+    }
+
+    /// The gateway.
+    pub(crate) fn gateway(&self) -> Result<Proxied<'_>, Failed> {
+        self.proxied(&ingress(), self.gateway)
+    }
+
+    /// Starts an Envoy as this proxy. Its listener is not waited for.
+    pub(crate) fn proxied(&self, proxy: &Proxy, address: SocketAddr) -> Result<Proxied<'_>, Failed> {
+        let envoy = Envoy::start_controlled(&proxy.bootstrap(&self.istio)?, 2)?;
+        Ok(Proxied { envoy, address, mesh: self })
+    }
+}
+
+/// The workload's sidecar.
+pub(crate) fn web() -> Proxy {
+    Proxy::new(Kind::Sidecar, "web-1", "shop", SIDECAR).labelled("app", "web")
+}
+
+/// The gateway that Istio installs.
+pub(crate) fn ingress() -> Proxy {
+    Proxy::new(Kind::Router, "ingress-1", "istio-system", GATEWAY).labelled("istio", "ingressgateway")
+}
+
+/// A running Envoy that Istio configures.
+pub(crate) struct Proxied<'a> {
+    pub(crate) envoy: Envoy,
+    address: SocketAddr,
+    mesh: &'a Mesh,
+}
+
+impl Proxied<'_> {
+    /// A GET on a connection of its own: one that was there before an update stays with the old listener.
+    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Result<Response, Failed> {
+        let request = Request {
+            method: "GET".to_owned(),
+            path: path.as_bytes().to_vec(),
+            host: "shop.example.com".to_owned(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()))
+                .collect(),
+            body: Vec::new(),
+            grpc: false,
+        };
+        Ok(Connection::open(self.address)?.send(&request)?.into())
+    }
+
+    /// Waits until `ready` says so; the error holds what `state` says and the logs.
+    pub(crate) fn until(
+        &self,
+        what: &str,
+        mut ready: impl FnMut() -> Result<bool, Failed>,
+    ) -> Result<(), Failed> {
+        let deadline = Instant::now() + LIMIT;
+        while !ready()? {
+            if Instant::now() > deadline {
+                return Err(self.failed(&format!("not after {} s: {what}", LIMIT.as_secs())));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// A failure, with what both programs logged.
+    pub(crate) fn failed(&self, what: &str) -> Failed {
+        format!("{what}\nEnvoy's log:\n{}\nIstio's:\n{}", self.envoy.log(), self.mesh.istio.log()).into()
+    }
+}
+
+/// An address whose port was free a moment ago: Istio takes no port 0.
+fn free(address: Ipv4Addr) -> Result<SocketAddr, Failed> {
+    Ok(TcpListener::bind((address, 0))?.local_addr()?)
+}
