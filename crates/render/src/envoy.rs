@@ -100,7 +100,7 @@ fn code(configuration: &Configuration, options: &Options, folder: &str) -> Resul
     match options.module.as_ref().unwrap_or(&file) {
         Module::File(path) => Ok(format!("code: {{local: {{filename: {path}}}}}\n")),
         Module::Http { url, sha256 } => Ok(format!(
-            "code:\n  remote:\n    # Nothing else than this module is ever loaded.\n    sha256: {sha256}\n    \
+            "code:\n  remote:\n    # Nothing else than this module is ever loaded.\n    sha256: \"{sha256}\"\n    \
              http_uri: {{uri: \"{url}\", cluster: modules, timeout: 30s}}\n"
         )),
         Module::Image { .. } => Err(Error::Module {
