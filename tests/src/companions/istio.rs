@@ -133,6 +133,13 @@ impl Proxy {
         self
     }
 
+    /// The same with what the mesh, or a `ProxyConfig`, says of it.
+    #[must_use]
+    pub fn with_config(mut self, config: Value) -> Self {
+        self.config = config;
+        self
+    }
+
     /// The name by which Istio knows it.
     #[must_use]
     pub fn id(&self) -> String {

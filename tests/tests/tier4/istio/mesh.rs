@@ -8,7 +8,10 @@ use e2e::companions::istio::{Istio, Kind, Proxy};
 use e2e::envoy::Envoy;
 use e2e::upstream::Upstreams;
 use libtest_mimic::Failed;
+use serde_json::{Value, json};
 use tidegate_testkit::scenario::{Request, Response};
+
+use super::manifest::{self, At};
 
 /// How long anything may take that is bound to happen: on a busy machine, compiling a module takes seconds.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -90,6 +93,22 @@ spec:
   location: MESH_INTERNAL
   resolution: STATIC
   endpoints: [{{address: 127.0.0.1, ports: {{http: {beta}}}}}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: shop, namespace: istio-system}}
+spec:
+  hosts: [\"*\"]
+  gateways: [shop]
+  http:
+    - name: public
+      match: [{{uri: {{prefix: /public}}}}]
+      route: [{{destination: {{host: web.shop.svc.cluster.local}}}}]
+    - name: beta
+      match: [{{headers: {{x-tidegate-route: {{exact: beta}}}}}}]
+      route: [{{destination: {{host: web-beta.shop.svc.cluster.local}}}}]
+    - name: stable
+      route: [{{destination: {{host: web.shop.svc.cluster.local}}}}]
 "
         )
     }
@@ -104,21 +123,42 @@ spec:
         self.proxied(&ingress(), self.gateway)
     }
 
+    /// The one or the other.
+    pub(crate) fn at(&self, at: At) -> Result<Proxied<'_>, Failed> {
+        match at {
+            At::Inbound => self.sidecar(),
+            At::Gateway => self.gateway(),
+        }
+    }
+
     /// Starts an Envoy as this proxy. Its listener is not waited for.
     pub(crate) fn proxied(&self, proxy: &Proxy, address: SocketAddr) -> Result<Proxied<'_>, Failed> {
-        let envoy = Envoy::start_controlled(&proxy.bootstrap(&self.istio)?, 2)?;
+        // Where auth's example reads the key of signatures.
+        let environment = [("HOOK_SECRET", "0123456789abcdef")];
+        let envoy = Envoy::start_controlled(&proxy.bootstrap(&self.istio)?, 2, &environment)?;
         Ok(Proxied { envoy, address, mesh: self })
     }
 }
 
 /// The workload's sidecar.
 pub(crate) fn web() -> Proxy {
-    Proxy::new(Kind::Sidecar, "web-1", "shop", SIDECAR).labelled("app", "web")
+    Proxy::new(Kind::Sidecar, "web-1", "shop", SIDECAR).labelled("app", "web").with_config(config())
 }
 
 /// The gateway that Istio installs.
 pub(crate) fn ingress() -> Proxy {
-    Proxy::new(Kind::Router, "ingress-1", "istio-system", GATEWAY).labelled("istio", "ingressgateway")
+    Proxy::new(Kind::Router, "ingress-1", "istio-system", GATEWAY).labelled("istio", "ingressgateway").with_config(config())
+}
+
+/// What `envoy-config/istio/stats.yaml` says, and the statistics that tests read.
+fn config() -> Value {
+    let text = manifest::text("stats.yaml").unwrap_or_default();
+    let mut values: Value = serde_saphyr::from_str(&text).unwrap_or_default();
+    let mut config = values["meshConfig"]["defaultConfig"].take();
+    if let Some(prefixes) = config.pointer_mut("/proxyStatsMatcher/inclusionPrefixes").and_then(Value::as_array_mut) {
+        prefixes.push(json!("extension_config_discovery"));
+    }
+    config
 }
 
 /// A running Envoy that Istio configures.
@@ -145,6 +185,41 @@ impl Proxied<'_> {
         Ok(Connection::open(self.address)?.send(&request)?.into())
     }
 
+    /// Waits until somebody listens, and a request gets an answer that is not Envoy's own for want of a filter.
+    pub(crate) fn serves(&self) -> Result<(), Failed> {
+        self.until("it listens", || Ok(Connection::open(self.address).is_ok()))
+    }
+
+    /// The answer to a request, which must have this status.
+    pub(crate) fn expect(&self, path: &str, headers: &[(&str, &str)], status: u16) -> Result<Response, Failed> {
+        let reply = self.get(path, headers)?;
+        if reply.status != status {
+            return Err(self.failed(&format!("{path} {headers:?}: expected {status}, seen {}", reply.status)));
+        }
+        Ok(reply)
+    }
+
+    /// Waits until requests get this status.
+    pub(crate) fn until_status(&self, path: &str, headers: &[(&str, &str)], status: u16) -> Result<(), Failed> {
+        let what = format!("{path} {headers:?} is {status}");
+        self.until(&what, || Ok(self.get(path, headers).is_ok_and(|reply| reply.status == status)))
+    }
+
+    /// Waits until the counters whose names contain this are at least so much together.
+    pub(crate) fn counts(&self, part: &str, least: u64) -> Result<(), Failed> {
+        self.until(&format!("{part} is {least} or more"), || Ok(self.envoy.stat(part)? >= least))
+    }
+
+    /// Waits until Prometheus would see this metric with these labels, and not 0.
+    pub(crate) fn series(&self, name: &str, labels: &[(&str, &str)]) -> Result<(), Failed> {
+        let wanted: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        self.until(&format!("{name} has {wanted:?}"), || {
+            let text = self.envoy.admin_get("/stats/prometheus")?;
+            let mut lines = text.lines().filter(|line| line.contains(name) && !line.ends_with(" 0"));
+            Ok(lines.any(|line| wanted.iter().all(|label| line.contains(label))))
+        })
+    }
+
     /// Waits until `ready` says so; the error holds what `state` says and the logs.
     pub(crate) fn until(
         &self,
@@ -163,7 +238,11 @@ impl Proxied<'_> {
 
     /// A failure, with what both programs logged.
     pub(crate) fn failed(&self, what: &str) -> Failed {
-        format!("{what}\nEnvoy's log:\n{}\nIstio's:\n{}", self.envoy.log(), self.mesh.istio.log()).into()
+        let istios = self.mesh.istio.log();
+        // Of what it has to say at its start nothing matters here.
+        let istios: Vec<&str> =
+            istios.lines().filter(|line| line.contains("\twarn\t") || line.contains("\terror\t")).collect();
+        format!("{what}\nEnvoy's log:\n{}\nIstio's:\n{}", self.envoy.log(), istios.join("\n")).into()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Istio: its discovery server delivers the manifests of `envoy-config/istio/` to real Envoys.
 
+mod decisions;
+mod manifest;
 mod manifests;
 mod mesh;
 
@@ -7,6 +9,7 @@ use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
+    trials.extend(decisions::trials());
     trials.extend(manifests::trials());
     trials
 }
