@@ -205,6 +205,11 @@ impl Proxied<'_> {
         self.until(&what, || Ok(self.get(path, headers).is_ok_and(|reply| reply.status == status)))
     }
 
+    /// How many virtual machines were made so far.
+    pub(crate) fn virtual_machines(&self) -> Result<u64, Failed> {
+        Ok(self.envoy.stat_named("wasm.envoy.wasm.runtime.v8.created")?)
+    }
+
     /// Waits until the counters whose names contain this are at least so much together.
     pub(crate) fn counts(&self, part: &str, least: u64) -> Result<(), Failed> {
         self.until(&format!("{part} is {least} or more"), || Ok(self.envoy.stat(part)? >= least))

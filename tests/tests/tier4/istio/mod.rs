@@ -4,6 +4,7 @@ mod decisions;
 mod manifest;
 mod manifests;
 mod mesh;
+mod updates;
 
 use libtest_mimic::Trial;
 
@@ -11,5 +12,6 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     trials.extend(decisions::trials());
     trials.extend(manifests::trials());
+    trials.extend(updates::trials());
     trials
 }
