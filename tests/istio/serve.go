@@ -24,6 +24,7 @@ func serve(folder string) error {
 	features.MetadataExchange = false
 	features.ALPNFilter = false
 	server := xds.NewFakeDiscoveryServer(process{}, xds.FakeOptions{ListenerBuilder: loopback})
+	withAgent(server.Discovery, folder)
 	listener, err := loopback()
 	if err != nil {
 		return err

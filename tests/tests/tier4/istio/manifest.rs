@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use e2e::tools;
 use libtest_mimic::Failed;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tidegate_render::{Configuration, Filter, Form, Module, Options, Place};
 
 /// Where a filter runs.

@@ -58,6 +58,8 @@ spec:
     - port: {{number: {sidecar}, name: http, protocol: HTTP}}
       bind: {SIDECAR}
       defaultEndpoint: 127.0.0.1:{stable}
+  # It calls nobody: a listener for what leaves would have a port of the services' own.
+  egress: [{{hosts: [\"~/*\"]}}]
 ---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -205,6 +207,21 @@ impl Proxied<'_> {
         self.until(&what, || Ok(self.get(path, headers).is_ok_and(|reply| reply.status == status)))
     }
 
+    /// The names of the filters that requests pass, in Envoy's order.
+    pub(crate) fn chain(&self) -> Result<Vec<String>, Failed> {
+        let dump = self.envoy.admin_get("/config_dump?resource=dynamic_listeners")?;
+        let dump: Value = serde_json::from_str(&dump)?;
+        let listeners = dump["configs"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let [only] = listeners else {
+            return Err(self.failed(&format!("expected one listener, seen {}", listeners.len())));
+        };
+        let filters = only
+            .pointer("/active_state/listener/filter_chains/0/filters/0/typed_config/http_filters")
+            .and_then(Value::as_array)
+            .ok_or_else(|| self.failed(&format!("no filters in {only}")))?;
+        Ok(filters.iter().filter_map(|filter| Some(filter["name"].as_str()?.to_owned())).collect())
+    }
+
     /// How many virtual machines were made so far.
     pub(crate) fn virtual_machines(&self) -> Result<u64, Failed> {
         Ok(self.envoy.stat_named("wasm.envoy.wasm.runtime.v8.created")?)
@@ -245,8 +262,13 @@ impl Proxied<'_> {
     pub(crate) fn failed(&self, what: &str) -> Failed {
         let istios = self.mesh.istio.log();
         // Of what it has to say at its start nothing matters here.
-        let istios: Vec<&str> =
-            istios.lines().filter(|line| line.contains("\twarn\t") || line.contains("\terror\t")).collect();
+        let matters = |line: &&str| {
+            (line.contains("\twarn\t") || line.contains("\terror\t"))
+                && !["no instances found", "annotation, but none found", "unable to resolve"]
+                    .iter()
+                    .any(|noise| line.contains(noise))
+        };
+        let istios: Vec<&str> = istios.lines().filter(matters).collect();
         format!("{what}\nEnvoy's log:\n{}\nIstio's:\n{}", self.envoy.log(), istios.join("\n")).into()
     }
 }

@@ -4,6 +4,8 @@ mod decisions;
 mod manifest;
 mod manifests;
 mod mesh;
+mod order;
+mod refusals;
 mod updates;
 
 use libtest_mimic::Trial;
@@ -12,6 +14,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     trials.extend(decisions::trials());
     trials.extend(manifests::trials());
+    trials.extend(order::trials());
+    trials.extend(refusals::trials());
     trials.extend(updates::trials());
     trials
 }
