@@ -45,22 +45,12 @@ impl Mesh {
     /// What a cluster would have anyway. Where nothing is redirected, Istio makes listeners of a Sidecar's `ingress` and of
     /// a Gateway's `servers`.
     fn surroundings(&self) -> String {
-        let (sidecar, gateway) = (self.sidecar.port(), self.gateway.port());
+        let gateway = self.gateway.port();
         let (stable, beta) = (self.upstreams.stable.port(), self.upstreams.beta.port());
+        let ingress = ingress_of("web", self.sidecar, stable);
         format!(
             "
-apiVersion: networking.istio.io/v1
-kind: Sidecar
-metadata: {{name: web, namespace: shop}}
-spec:
-  workloadSelector: {{labels: {{app: web}}}}
-  ingress:
-    - port: {{number: {sidecar}, name: http, protocol: HTTP}}
-      bind: {SIDECAR}
-      defaultEndpoint: 127.0.0.1:{stable}
-  # It calls nobody: a listener for what leaves would have a port of the services' own.
-  egress: [{{hosts: [\"~/*\"]}}]
----
+{ingress}---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: {{name: default, namespace: shop}}
@@ -120,6 +110,19 @@ spec:
         self.proxied(&web(), self.sidecar)
     }
 
+    /// The same workload's, described in another way.
+    pub(crate) fn sidecar_as(&self, proxy: &Proxy) -> Result<Proxied<'_>, Failed> {
+        self.proxied(proxy, self.sidecar)
+    }
+
+    /// The sidecar of another workload in `shop`, which it tells Istio of.
+    pub(crate) fn beside(&self, proxy: &Proxy) -> Result<Proxied<'_>, Failed> {
+        let address = free(proxy.address)?;
+        let app = proxy.labels.get("app").map_or("", String::as_str);
+        self.istio.apply(&ingress_of(app, address, self.upstreams.stable.port()))?;
+        self.proxied(proxy, address)
+    }
+
     /// The gateway.
     pub(crate) fn gateway(&self) -> Result<Proxied<'_>, Failed> {
         self.proxied(&ingress(), self.gateway)
@@ -140,6 +143,25 @@ spec:
         let envoy = Envoy::start_controlled(&proxy.bootstrap(&self.istio)?, 2, &environment)?;
         Ok(Proxied { envoy, address, mesh: self })
     }
+}
+
+/// What arrives at a workload's port, and that it calls nobody: a listener for what leaves would have a port of the services'
+/// own.
+fn ingress_of(app: &str, address: SocketAddr, backend: u16) -> String {
+    let (host, port) = (address.ip(), address.port());
+    format!(
+        "apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {{name: {app}, namespace: shop}}
+spec:
+  workloadSelector: {{labels: {{app: {app}}}}}
+  ingress:
+    - port: {{number: {port}, name: http, protocol: HTTP}}
+      bind: {host}
+      defaultEndpoint: 127.0.0.1:{backend}
+  egress: [{{hosts: [\"~/*\"]}}]
+"
+    )
 }
 
 /// The workload's sidecar.
@@ -235,11 +257,17 @@ impl Proxied<'_> {
     /// Waits until Prometheus would see this metric with these labels, and not 0.
     pub(crate) fn series(&self, name: &str, labels: &[(&str, &str)]) -> Result<(), Failed> {
         let wanted: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
-        self.until(&format!("{name} has {wanted:?}"), || {
+        let custom = || -> Result<Vec<String>, Failed> {
             let text = self.envoy.admin_get("/stats/prometheus")?;
-            let mut lines = text.lines().filter(|line| line.contains(name) && !line.ends_with(" 0"));
-            Ok(lines.any(|line| wanted.iter().all(|label| line.contains(label))))
-        })
+            Ok(text.lines().filter(|line| line.contains("shop_")).map(str::to_owned).collect())
+        };
+        let found = |lines: Vec<String>| {
+            let mut lines = lines.iter().filter(|line| line.contains(name) && !line.ends_with(" 0"));
+            lines.any(|line| wanted.iter().all(|label| line.contains(label)))
+        };
+        let what = format!("{name} has {wanted:?}");
+        self.until(&what, || Ok(found(custom()?)))
+            .map_err(|_| self.failed(&format!("not {what}, among\n{}", custom().unwrap_or_default().join("\n"))))
     }
 
     /// Waits until `ready` says so; the error holds what `state` says and the logs.

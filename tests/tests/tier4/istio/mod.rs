@@ -6,6 +6,7 @@ mod manifests;
 mod mesh;
 mod order;
 mod refusals;
+mod selection;
 mod updates;
 
 use libtest_mimic::Trial;
@@ -16,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(manifests::trials());
     trials.extend(order::trials());
     trials.extend(refusals::trials());
+    trials.extend(selection::trials());
     trials.extend(updates::trials());
     trials
 }
