@@ -10,6 +10,7 @@ pub mod client;
 pub mod companions;
 pub mod envoy;
 pub mod process;
+pub mod schemas;
 pub mod target;
 pub mod tools;
 pub mod up;
