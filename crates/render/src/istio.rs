@@ -74,7 +74,9 @@ fn envoy_filter(template: &str, configuration: &Configuration, options: &Options
 
 /// Whether the workload is a gateway, by the labels that gateways have: Istio's own, and those of the Gateway API.
 fn selects_gateways(options: &Options) -> bool {
-    ["istio", "gateway.networking.k8s.io/gateway-name"].iter().any(|name| options.workload.contains_key(*name))
+    ["istio", "gateway.networking.k8s.io/gateway-name"]
+        .iter()
+        .any(|name| options.workload.contains_key(*name))
 }
 
 /// The order in which a request meets the filters.
@@ -131,7 +133,10 @@ fn plugin(template: &str, configuration: &Configuration, options: &Options) -> R
         )
     };
     let (mode, mode_why) = if selects_gateways(options) {
-        ("CLIENT", "To Istio all requests through a gateway are a client's: with SERVER the plugin would see none of them.")
+        (
+            "CLIENT",
+            "To Istio all requests through a gateway are a client's: with SERVER the plugin would see none of them.",
+        )
     } else {
         (
             "SERVER",

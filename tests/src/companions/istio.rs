@@ -156,9 +156,7 @@ impl Proxy {
     pub fn bootstrap(&self, istio: &Istio) -> Result<Value> {
         let agents = self.agents_bootstrap()?;
         let ads = json!({"ads": {}, "resource_api_version": "V3"});
-        let socket = |place: SocketAddr| {
-            json!({"socket_address": {"address": place.ip().to_string(), "port_value": place.port()}})
-        };
+        let socket = |place: SocketAddr| json!({"socket_address": {"address": place.ip().to_string(), "port_value": place.port()}});
         let http2 = json!({
             "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
             "explicit_http_config": {"http2_protocol_options": {}},

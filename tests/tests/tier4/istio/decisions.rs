@@ -65,9 +65,7 @@ fn decides(name: &str, filter: Filter, form: &str, at: At) -> Result<(), Failed>
 fn manifest_for(name: &str, filter: Filter, form: &str, at: At) -> Result<String, Failed> {
     let plugin = FORMS.into_iter().find(|(word, _)| *word == form && !word.starts_with("envoyfilter"));
     match (at, plugin) {
-        (At::Gateway, Some((_, form))) => {
-            manifest::rendered(filter, &configuration(name)?, form, at, None)
-        }
+        (At::Gateway, Some((_, form))) => manifest::rendered(filter, &configuration(name)?, form, at, None),
         (At::Gateway, None) => manifest::committed(&format!("{name}/{form}-gateway.yaml")),
         (At::Inbound, None) => manifest::committed(&format!("{name}/{form}-inbound.yaml")),
         (At::Inbound, Some(_)) => manifest::committed(&format!("{name}/{form}.yaml")),

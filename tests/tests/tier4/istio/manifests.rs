@@ -59,7 +59,8 @@ fn pass_the_webhook() -> Result<(), Failed> {
 }
 
 /// What both say of every EnvoyFilter there is.
-const OF_EVERY_ENVOY_FILTER: &str = "EnvoyFilter exposes internal implementation details that may change at any time.";
+const OF_EVERY_ENVOY_FILTER: &str =
+    "EnvoyFilter exposes internal implementation details that may change at any time.";
 
 /// Warnings count: an unknown field inside of an EnvoyFilter's `typed_config` is no more than that to it.
 fn istioctl() -> Result<(), Failed> {
@@ -158,9 +159,8 @@ fn broken_by_schema() -> Result<(), Failed> {
 }
 
 fn broken_by_istioctl() -> Result<(), Failed> {
-    let validate = |file: PathBuf| {
-        istio::istioctl(&["validate", "-f", &file.display().to_string()], &[]).map(drop)
-    };
+    let validate =
+        |file: PathBuf| istio::istioctl(&["validate", "-f", &file.display().to_string()], &[]).map(drop);
     each_broken(validate, |broken| broken.istioctl)
 }
 

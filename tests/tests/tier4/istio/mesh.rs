@@ -32,12 +32,8 @@ impl Mesh {
     /// Without any filter.
     pub(crate) fn start() -> Result<Self, Failed> {
         let upstreams = Upstreams::start()?;
-        let mesh = Self {
-            istio: Istio::start()?,
-            sidecar: free(SIDECAR)?,
-            gateway: free(GATEWAY)?,
-            upstreams,
-        };
+        let mesh =
+            Self { istio: Istio::start()?, sidecar: free(SIDECAR)?, gateway: free(GATEWAY)?, upstreams };
         mesh.istio.apply(&mesh.surroundings())?;
         Ok(mesh)
     }
@@ -171,7 +167,9 @@ pub(crate) fn web() -> Proxy {
 
 /// The gateway that Istio installs.
 pub(crate) fn ingress() -> Proxy {
-    Proxy::new(Kind::Router, "ingress-1", "istio-system", GATEWAY).labelled("istio", "ingressgateway").with_config(config())
+    Proxy::new(Kind::Router, "ingress-1", "istio-system", GATEWAY)
+        .labelled("istio", "ingressgateway")
+        .with_config(config())
 }
 
 /// What `envoy-config/istio/stats.yaml` says, and the statistics that tests read.
@@ -179,8 +177,10 @@ fn config() -> Value {
     let text = manifest::text("stats.yaml").unwrap_or_default();
     let mut values: Value = serde_saphyr::from_str(&text).unwrap_or_default();
     let mut config = values["meshConfig"]["defaultConfig"].take();
-    if let Some(prefixes) = config.pointer_mut("/proxyStatsMatcher/inclusionPrefixes").and_then(Value::as_array_mut) {
-        prefixes.push(json!("extension_config_discovery"));
+    if let Some(prefixes) =
+        config.pointer_mut("/proxyStatsMatcher/inclusionPrefixes").and_then(Value::as_array_mut)
+    {
+        prefixes.extend([json!("extension_config_discovery"), json!("http.")]);
     }
     config
 }
@@ -188,7 +188,7 @@ fn config() -> Value {
 /// A running Envoy that Istio configures.
 pub(crate) struct Proxied<'a> {
     pub(crate) envoy: Envoy,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     mesh: &'a Mesh,
 }
 
@@ -215,7 +215,12 @@ impl Proxied<'_> {
     }
 
     /// The answer to a request, which must have this status.
-    pub(crate) fn expect(&self, path: &str, headers: &[(&str, &str)], status: u16) -> Result<Response, Failed> {
+    pub(crate) fn expect(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        status: u16,
+    ) -> Result<Response, Failed> {
         let reply = self.get(path, headers)?;
         if reply.status != status {
             return Err(self.failed(&format!("{path} {headers:?}: expected {status}, seen {}", reply.status)));
@@ -224,7 +229,12 @@ impl Proxied<'_> {
     }
 
     /// Waits until requests get this status.
-    pub(crate) fn until_status(&self, path: &str, headers: &[(&str, &str)], status: u16) -> Result<(), Failed> {
+    pub(crate) fn until_status(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        status: u16,
+    ) -> Result<(), Failed> {
         let what = format!("{path} {headers:?} is {status}");
         self.until(&what, || Ok(self.get(path, headers).is_ok_and(|reply| reply.status == status)))
     }
@@ -244,6 +254,20 @@ impl Proxied<'_> {
         Ok(filters.iter().filter_map(|filter| Some(filter["name"].as_str()?.to_owned())).collect())
     }
 
+    /// How often Envoy has taken a configuration: of a plugin, or of routes.
+    pub(crate) fn taken(&self, of_plugins: bool) -> Result<u64, Failed> {
+        let stats = self.envoy.stats()?;
+        let counted = stats.iter().filter(|(name, _)| {
+            name.ends_with(".config_reload") && name.starts_with("extension_config_discovery.") == of_plugins
+        });
+        Ok(counted.map(|(_, count)| count).sum())
+    }
+
+    /// Whether no listener is on its way.
+    pub(crate) fn settled(&self) -> Result<bool, Failed> {
+        Ok(self.envoy.stat_named("listener_manager.total_listeners_warming")? == 0)
+    }
+
     /// How many virtual machines were made so far.
     pub(crate) fn virtual_machines(&self) -> Result<u64, Failed> {
         Ok(self.envoy.stat_named("wasm.envoy.wasm.runtime.v8.created")?)
@@ -256,7 +280,8 @@ impl Proxied<'_> {
 
     /// Waits until Prometheus would see this metric with these labels, and not 0.
     pub(crate) fn series(&self, name: &str, labels: &[(&str, &str)]) -> Result<(), Failed> {
-        let wanted: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
+        let wanted: Vec<String> =
+            labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
         let custom = || -> Result<Vec<String>, Failed> {
             let text = self.envoy.admin_get("/stats/prometheus")?;
             Ok(text.lines().filter(|line| line.contains("shop_")).map(str::to_owned).collect())
@@ -266,8 +291,9 @@ impl Proxied<'_> {
             lines.any(|line| wanted.iter().all(|label| line.contains(label)))
         };
         let what = format!("{name} has {wanted:?}");
-        self.until(&what, || Ok(found(custom()?)))
-            .map_err(|_| self.failed(&format!("not {what}, among\n{}", custom().unwrap_or_default().join("\n"))))
+        self.until(&what, || Ok(found(custom()?))).map_err(|_| {
+            self.failed(&format!("not {what}, among\n{}", custom().unwrap_or_default().join("\n")))
+        })
     }
 
     /// Waits until `ready` says so; the error holds what `state` says and the logs.

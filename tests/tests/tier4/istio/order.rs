@@ -62,7 +62,8 @@ fn of_the_manifests(form: &str) -> Result<(), Failed> {
         proxied.expect("/api/items", &[ANN], 401)?;
     }
     for expected in [200, 200, 200, 429] {
-        let reply = proxied.expect("/api/items", &[ANN, KEY, ("x-beta", "1"), ("x-tenant", "acme")], expected)?;
+        let reply =
+            proxied.expect("/api/items", &[ANN, KEY, ("x-beta", "1"), ("x-tenant", "acme")], expected)?;
         // Routing behind both.
         if expected == 200 && reply.upstream_header("x-tidegate-route").as_deref() != Some("beta") {
             return Err(proxied.failed("the route did not arrive"));

@@ -13,6 +13,22 @@ use super::manifest::{self, At};
 use super::mesh::Mesh;
 use crate::needing::needing;
 
+/// In Istio's log: a proxy has refused a filter, or a listener.
+pub(crate) const FILTER_REFUSED: &str = "ADS:ECDS: ACK ERROR";
+pub(crate) const LISTENER_REFUSED: &str = "ADS:LDS: ACK ERROR";
+/// In the agent's.
+const NOT_FETCHED: &str = "error in converting the wasm config to local";
+/// In Envoy's.
+const NOT_LOADED: &str = "Plugin configured to fail closed failed to load";
+/// A counter of Envoy's, of refused listeners.
+pub(crate) const LISTENERS_REFUSED: &str = "listener_manager.lds.update_rejected";
+/// And of refused filters: the end of its name.
+pub(crate) const FILTERS_REFUSED: &str = ".config_fail";
+
+/// What the guide must name.
+pub(crate) const TOLD: [&str; 6] =
+    [FILTER_REFUSED, LISTENER_REFUSED, NOT_FETCHED, NOT_LOADED, LISTENERS_REFUSED, FILTERS_REFUSED];
+
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Result<(), Failed>| {
         needing(&["istio-discovery"], &format!("istio::refusals::{name}"), run)
@@ -31,7 +47,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn broken_from_the_start() -> Result<(), Failed> {
     for policy in ["FAIL_RELOAD", "FAIL_OPEN", "FAIL_CLOSE"] {
         let mesh = Mesh::start()?;
-        let mut plugin = manifest::plugin_with(Filter::RateLimit, At::Inbound, "broken", &json!({"limit": []}))?;
+        let mut plugin =
+            manifest::plugin_with(Filter::RateLimit, At::Inbound, "broken", &json!({"limit": []}))?;
         plugin["spec"]["failStrategy"] = json!(policy);
         mesh.istio.apply(&plugin.to_string())?;
         let proxied = mesh.sidecar()?;
@@ -42,8 +59,10 @@ fn broken_from_the_start() -> Result<(), Failed> {
         if !proxied.envoy.log().contains(words) {
             return Err(proxied.failed(&format!("expected {words:?} in Envoy's log")));
         }
-        let told = "ADS:ECDS: ACK ERROR web-1.shop";
-        proxied.until(told, || Ok(mesh.istio.log().contains(told)))?;
+        if !proxied.envoy.log().contains(NOT_LOADED) && policy != "FAIL_OPEN" {
+            return Err(proxied.failed(NOT_LOADED));
+        }
+        proxied.until(FILTER_REFUSED, || Ok(mesh.istio.log().contains(FILTER_REFUSED)))?;
         // Put right, it serves without a restart.
         let right = json!({"limits": [{"name": "a", "key": [{"header": "a"}], "quotas": [{"requests": 1, "per": "1h"}]}]});
         plugin["spec"]["pluginConfig"] = right;
@@ -59,12 +78,11 @@ fn broken_listener() -> Result<(), Failed> {
     let good = manifest::committed("rate-limit/envoyfilter-inline-inbound.yaml")?;
     mesh.istio.apply(&good.replace("table: {max_keys:", "table: {keys:"))?;
     let proxied = mesh.sidecar()?;
-    let told = "ADS:LDS: ACK ERROR web-1.shop";
-    proxied.until(told, || Ok(mesh.istio.log().contains(told)))?;
+    proxied.until(LISTENER_REFUSED, || Ok(mesh.istio.log().contains(LISTENER_REFUSED)))?;
     if proxied.get("/", &[]).is_ok() {
         return Err(proxied.failed("somebody listens"));
     }
-    proxied.counts("listener_manager.lds.update_rejected", 1)?;
+    proxied.counts(LISTENERS_REFUSED, 1)?;
     mesh.istio.apply(&good)?;
     proxied.serves()?;
     proxied.expect("/", &[], 200).map(drop)
@@ -87,7 +105,9 @@ fn no_module() -> Result<(), Failed> {
 /// What selects nothing is no error to Istio: the request passes, and the filter is not in the chain.
 fn wrong_context() -> Result<(), Failed> {
     let gateways = manifest::committed("auth/envoyfilter-inline-gateway.yaml")?;
-    let to_sidecars = gateways.replace("namespace: istio-system", "namespace: shop").replace("istio: ingressgateway", "app: web");
+    let to_sidecars = gateways
+        .replace("namespace: istio-system", "namespace: shop")
+        .replace("istio: ingressgateway", "app: web");
     let auth = super::decisions::configuration("auth")?;
     let of_gateway = manifest::rendered(Filter::Auth, &auth, Form::WasmPlugin, At::Gateway, None)?;
     for (at, manifest) in [
@@ -121,10 +141,14 @@ rules: [{name: all, require: corp}]
     // Signed by nobody: without keys nobody could tell.
     let token = "Bearer eyJhbGciOiJFUzI1NiIsImtpZCI6ImEifQ.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUuY29tLyIsImF1ZCI6InNob3AiLCJleHAiOjQxMDI0NDQ4MDB9.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let service = |on_error: &str| {
-        format!("providers: {{policy: {{external: {{grpc: {{cluster: opa}}, on_error: {on_error}}}}}}}\nrules: [{{name: all, require: policy}}]\n")
+        format!(
+            "providers: {{policy: {{external: {{grpc: {{cluster: opa}}, on_error: {on_error}}}}}}}\nrules: [{{name: all, require: policy}}]\n"
+        )
     };
     let global = |on_error: &str| {
-        format!("limits: [{{name: a, key: [{{header: a}}], global: true}}]\nglobal: {{cluster: nowhere, domain: shop, on_error: {on_error}}}\n")
+        format!(
+            "limits: [{{name: a, key: [{{header: a}}], global: true}}]\nglobal: {{cluster: nowhere, domain: shop, on_error: {on_error}}}\n"
+        )
     };
     for (filter, configuration, headers, expected) in [
         (Filter::Auth, keys.to_owned(), vec![("authorization", token)], 503),
@@ -134,7 +158,13 @@ rules: [{name: all, require: corp}]
         (Filter::RateLimit, global("allow"), vec![("a", "1")], 200),
     ] {
         let mesh = Mesh::start()?;
-        mesh.istio.apply(&manifest::rendered(filter, &configuration, Form::WasmPlugin, At::Inbound, None)?)?;
+        mesh.istio.apply(&manifest::rendered(
+            filter,
+            &configuration,
+            Form::WasmPlugin,
+            At::Inbound,
+            None,
+        )?)?;
         let proxied = mesh.sidecar()?;
         proxied.serves()?;
         proxied.expect("/", &headers, expected)?;
@@ -166,9 +196,8 @@ fn wrong_digest() -> Result<(), Failed> {
         for status in expected {
             proxied.expect("/", &[("a", "1")], status)?;
         }
-        let told = "error in converting the wasm config to local";
-        if mesh.istio.log().contains(told) != (*sha256 == wrong) {
-            return Err(proxied.failed(told));
+        if mesh.istio.log().contains(NOT_FETCHED) != (*sha256 == wrong) {
+            return Err(proxied.failed(NOT_FETCHED));
         }
     }
     Ok(())
@@ -183,7 +212,8 @@ fn serve(bytes: Vec<u8>) -> Result<SocketAddr, Failed> {
             let Ok(mut stream) = stream else { continue };
             // One read holds the whole of such a request.
             let _ = stream.read(&mut [0; 4096]);
-            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", bytes.len());
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", bytes.len());
             let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&bytes));
         }
     });

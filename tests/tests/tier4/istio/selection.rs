@@ -108,5 +108,6 @@ fn without_tags() -> Result<(), Failed> {
     let proxied = mesh.sidecar_as(&bare)?;
     proxied.serves()?;
     proxied.expect("/", &[], 200)?;
-    proxied.series("code___2xx___method___GET___route___default___tenant___unknown___shop_requests_total", &[])
+    proxied
+        .series("code___2xx___method___GET___route___default___tenant___unknown___shop_requests_total", &[])
 }

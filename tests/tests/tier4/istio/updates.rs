@@ -7,6 +7,7 @@ use tidegate_render::{Filter, Form};
 
 use super::manifest::{self, At};
 use super::mesh::{Mesh, Proxied};
+use super::refusals;
 use crate::needing::needing;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -120,12 +121,12 @@ fn refused(form: Form) -> Result<(), Failed> {
     mesh.istio.apply(&good.replace("requests: 3,", "burts: 3,").replace("\"requests\":3", "\"burts\":3"))?;
     let inline = form == Form::EnvoyFilterInlineInbound;
     // Istio's log says it of each proxy.
-    let told = if inline { "ADS:LDS: ACK ERROR web-1.shop" } else { "ADS:ECDS: ACK ERROR web-1.shop" };
+    let told = if inline { refusals::LISTENER_REFUSED } else { refusals::FILTER_REFUSED };
     proxied.until(told, || Ok(mesh.istio.log().contains(told)))?;
     // So do Envoy's log, with the filter's own words, and its counters.
     let words = "limits[0].quotas[0].burts: expected one of";
     proxied.until(words, || Ok(proxied.envoy.log().contains(words)))?;
-    let counter = if inline { "listener_manager.lds.update_rejected" } else { ".config_fail" };
+    let counter = if inline { refusals::LISTENERS_REFUSED } else { refusals::FILTERS_REFUSED };
     proxied.counts(counter, 1)?;
     for expected in [200, 200, 429] {
         proxied.expect("/", &[ANN], expected)?;
