@@ -37,8 +37,33 @@ impl Envoy {
         Self::start_logging(bootstrap, concurrency, "wasm:trace")
     }
 
+    /// The same for an Envoy that is told its listeners by a control plane, now or later, with variables of the environment
+    /// beside its own. Listeners are not waited for.
+    pub fn start_controlled(
+        bootstrap: &Value,
+        concurrency: u32,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        Self::start_ready(bootstrap, concurrency, "wasm:info", environment)
+    }
+
     fn start_logging(bootstrap: &Value, concurrency: u32, levels: &str) -> Result<Self> {
-        let program = Program::start(|folder| command(bootstrap, concurrency, levels, folder))?;
+        let mut envoy = Self::start_ready(bootstrap, concurrency, levels, &[])?;
+        envoy.listeners = envoy.read_listeners()?;
+        Ok(envoy)
+    }
+
+    fn start_ready(
+        bootstrap: &Value,
+        concurrency: u32,
+        levels: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        let program = Program::start(|folder| {
+            let mut command = command(bootstrap, concurrency, levels, folder)?;
+            command.envs(environment.iter().copied());
+            Ok(command)
+        })?;
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut envoy = Self { program, admin: unknown, listeners: Vec::new() };
         let mut admin = None;
@@ -47,7 +72,6 @@ impl Envoy {
             admin.is_some()
         })?;
         envoy.admin = admin.context("Envoy is ready, but has no admin interface")?;
-        envoy.listeners = envoy.read_listeners()?;
         Ok(envoy)
     }
 

@@ -6,12 +6,17 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "tier4/istio/mod.rs"]
+mod istio;
 #[path = "tier4/linkerd.rs"]
 mod linkerd;
+#[path = "needing.rs"]
+mod needing;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(istio::trials());
     trials.extend(linkerd::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -26,6 +26,12 @@ const WAYS: &[(&str, Prepare, Find)] = &[
     ("promtool", || prometheus("promtool"), || Ok(find_prometheus("promtool"))),
     ("opa", || go::tool("opa"), || go::find_tool("opa")),
     ("oidc-provider", oidc::prepare, oidc::find),
+    (
+        "istio-discovery",
+        || go::tool_of("istio", "istio-discovery"),
+        || go::find_tool_of("istio", "istio-discovery"),
+    ),
+    ("istioctl", || go::tool_of("istio", "istioctl"), || go::find_tool_of("istio", "istioctl")),
     ("schemas", schemas::prepare, schemas::find),
 ];
 
