@@ -3,6 +3,7 @@
 //! `cargo xtask setup` and `cargo xtask test` fetch or build them; where one cannot be had, the tests that need it are
 //! listed as not run, with what to do by hand. Each has a module here that starts it.
 
+pub mod consul;
 pub mod oidc;
 pub mod opa;
 pub mod otelcol;
@@ -40,6 +41,13 @@ pub const ALL: &[Companion] = &[
         tier: 3,
         remedy: "install Node 20 or newer with npm, then `cargo xtask setup`",
     },
+    Companion { name: "consul", tier: 4, remedy: "install Go 1.25.7 or newer, then `cargo xtask test --tier 4`" },
+    Companion {
+        name: "envoy-gateway",
+        tier: 4,
+        remedy: "install Go 1.26.7 or newer, then `cargo xtask test --tier 4`",
+    },
+    Companion { name: "docker-registry", tier: 4, remedy: "apt-get install docker-registry" },
 ];
 
 /// Where the program is, or would be.

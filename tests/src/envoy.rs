@@ -37,7 +37,18 @@ impl Envoy {
         Self::start_logging(bootstrap, concurrency, "wasm:trace")
     }
 
+    /// The same for one that may have no listener, as when a control plane sends it none that it can use.
+    pub fn start_without_listeners(bootstrap: &Value, concurrency: u32) -> Result<Self> {
+        Self::start_unlistened(bootstrap, concurrency, "wasm:info")
+    }
+
     fn start_logging(bootstrap: &Value, concurrency: u32, levels: &str) -> Result<Self> {
+        let mut envoy = Self::start_unlistened(bootstrap, concurrency, levels)?;
+        envoy.listeners = envoy.read_listeners()?;
+        Ok(envoy)
+    }
+
+    fn start_unlistened(bootstrap: &Value, concurrency: u32, levels: &str) -> Result<Self> {
         let program = Program::start(|folder| command(bootstrap, concurrency, levels, folder))?;
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut envoy = Self { program, admin: unknown, listeners: Vec::new() };
@@ -47,7 +58,6 @@ impl Envoy {
             admin.is_some()
         })?;
         envoy.admin = admin.context("Envoy is ready, but has no admin interface")?;
-        envoy.listeners = envoy.read_listeners()?;
         Ok(envoy)
     }
 
@@ -55,7 +65,7 @@ impl Envoy {
         let listing: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
         let statuses = listing["listener_statuses"]
             .as_array()
-            .context("it has no listener, so nobody could send it a request")?;
+            .with_context(|| format!("it has no listener, so nobody could send it a request:\n{}", self.log()))?;
         let address = |status: &Value| {
             let socket = &status["local_address"]["socket_address"];
             let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
@@ -75,6 +85,12 @@ impl Envoy {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.listeners[0].1
+    }
+
+    /// Where the first listener whose name begins with `prefix` listens.
+    pub fn listener(&self, prefix: &str) -> Result<SocketAddr> {
+        let found = self.listeners.iter().find(|(name, _)| name.starts_with(prefix));
+        found.map(|(_, address)| *address).with_context(|| format!("it has no listener {prefix}"))
     }
 
     /// Where the admin interface listens.
@@ -99,6 +115,11 @@ impl Envoy {
     /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
         self.program.is_alive()
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(&mut self) {
+        self.program.kill();
     }
 
     /// Asks the admin interface.

@@ -6,11 +6,16 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+use needing::needing;
+
+#[path = "tier4/consul/mod.rs"]
+mod consul;
 #[path = "needing.rs"]
 mod needing;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = Vec::new();
+    let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(consul::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }
