@@ -23,30 +23,30 @@ pub fn spiffe_id(service: &str) -> String {
     format!("spiffe://{CLUSTER_ID}.consul/ns/default/dc/dc1/svc/{service}")
 }
 
-/// Where an agent keeps what it knows.
+/// What a mesh is run by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Storage {
-    /// `-dev`: gone with the process.
-    Memory,
-    /// A server of one: there again when it is started again.
-    Disk,
+pub enum Agents {
+    /// `consul agent -dev`: server and agent in one, which forgets everything when it ends.
+    Dev,
+    /// A server, and an agent of the sidecars' node beside it, as in earnest. Both keep what they know.
+    ServerAndAgent,
 }
 
-/// A running agent, which is its own server.
+/// A running agent.
 #[derive(Debug)]
 pub struct Consul {
-    program: Program,
-    storage: Storage,
-    ports: Ports,
-    // Outlives the program: see `restart`.
+    server: Option<Node>,
+    agent: Node,
     folder: TempDir,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Ports {
-    http: u16,
+/// One process.
+#[derive(Debug)]
+struct Node {
+    program: Program,
+    arguments: Vec<String>,
+    http: SocketAddr,
     grpc: u16,
-    server: u16,
     serf: u16,
 }
 
@@ -64,24 +64,48 @@ pub struct Service<'a> {
 }
 
 impl Consul {
-    /// Starts it, and waits until it has a leader and signs certificates.
-    pub fn start(storage: Storage) -> Result<Self> {
+    /// Starts it, and waits until there is a leader and certificates are signed.
+    pub fn start(agents: Agents) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let ports = Ports { http: free_port()?, grpc: free_port()?, server: free_port()?, serf: free_port()? };
-        let program = run(storage, ports, folder.path())?;
-        Ok(Self { program, storage, ports, folder })
+        let dev = || Node::start(folder.path(), "dev", vec!["-dev".to_owned()]);
+        let beside = |server: &Node| {
+            let join = format!("-retry-join=127.0.0.1:{}", server.serf);
+            Node::start(folder.path(), "agent", vec![data(folder.path(), "agent"), join])
+        };
+        let server = || {
+            let data = data(folder.path(), "server");
+            Node::start(folder.path(), "server", vec!["-server".to_owned(), "-bootstrap-expect=1".to_owned(), data])
+        };
+        let (server, agent) = match agents {
+            Agents::Dev => (None, dev()?),
+            Agents::ServerAndAgent => {
+                let server = server()?;
+                let agent = beside(&server)?;
+                (Some(server), agent)
+            }
+        };
+        Ok(Self { server, agent, folder })
     }
 
-    /// Kills it, as a crash would.
+    /// Kills the sidecars' agent, as a crash would.
     pub fn kill(&mut self) {
-        self.program.kill();
+        self.agent.program.kill();
     }
 
     /// Starts it again where the sidecars look for it.
     pub fn restart(&mut self) -> Result<()> {
-        self.program.kill();
-        self.program = run(self.storage, self.ports, self.folder.path())?;
+        self.agent.restart()
+    }
+
+    /// Kills the server behind the agent.
+    pub fn kill_server(&mut self) -> Result<()> {
+        self.server.as_mut().context("with -dev there is no other server")?.program.kill();
         Ok(())
+    }
+
+    /// Starts it again.
+    pub fn restart_server(&mut self) -> Result<()> {
+        self.server.as_mut().context("with -dev there is no other server")?.restart()
     }
 
     /// The program with the environment that a user of this agent has.
@@ -97,8 +121,8 @@ impl Consul {
     #[must_use]
     pub fn environment(&self) -> [(&'static str, String); 2] {
         [
-            ("CONSUL_HTTP_ADDR", format!("127.0.0.1:{}", self.ports.http)),
-            ("CONSUL_GRPC_ADDR", format!("127.0.0.1:{}", self.ports.grpc)),
+            ("CONSUL_HTTP_ADDR", self.agent.http.to_string()),
+            ("CONSUL_GRPC_ADDR", format!("127.0.0.1:{}", self.agent.grpc)),
         ]
     }
 
@@ -148,37 +172,49 @@ impl Consul {
     /// What the agent has logged.
     #[must_use]
     pub fn log(&self) -> String {
-        self.program.log()
+        self.agent.program.log()
     }
 }
 
-fn run(storage: Storage, ports: Ports, folder: &Path) -> Result<Program> {
-    let file = folder.join("agent.hcl");
-    std::fs::write(&file, agent(ports))?;
-    let mut program = Program::start(|_| {
+impl Node {
+    fn start(folder: &Path, name: &str, mut arguments: Vec<String>) -> Result<Self> {
+        let [http, grpc, server, serf] = [free_port()?, free_port()?, free_port()?, free_port()?];
+        let file = folder.join(format!("{name}.hcl"));
+        std::fs::write(&file, configuration(http, grpc, server, serf))?;
+        arguments.extend([format!("-node={name}"), format!("-config-file={}", file.display())]);
+        let http = SocketAddr::from(([127, 0, 0, 1], http));
+        Ok(Self { program: run(&arguments, http)?, arguments, http, grpc, serf })
+    }
+
+    fn restart(&mut self) -> Result<()> {
+        self.program.kill();
+        self.program = run(&self.arguments, self.http)?;
+        Ok(())
+    }
+}
+
+fn run(arguments: &[String], http: SocketAddr) -> Result<Program> {
+    let mut program = Program::start(|folder| {
         let mut command = Command::new(program("consul")?);
-        command.arg("agent");
-        match storage {
-            Storage::Memory => command.arg("-dev"),
-            Storage::Disk => command.args(["-server", "-bootstrap-expect=1", "-data-dir"]).arg(folder.join("data")),
-        };
-        command.arg("-config-file").arg(&file).current_dir(folder);
+        command.arg("agent").args(arguments).current_dir(folder);
         Ok(command)
     })?;
-    let http = SocketAddr::from(([127, 0, 0, 1], ports.http));
-    program.wait_until(Duration::from_secs(60), |_| has_authority(http))?;
+    program.wait_until(Duration::from_secs(90), |_| has_authority(http))?;
     Ok(program)
 }
 
-/// The server has elected itself, and its certificate authority has a root.
+fn data(folder: &Path, name: &str) -> String {
+    format!("-data-dir={}", folder.join(name).display())
+}
+
+/// It knows a server that has elected itself, and whose certificate authority has a root.
 fn has_authority(http: SocketAddr) -> bool {
     let roots = client::get(http, "/v1/connect/ca/roots").ok().filter(|reply| reply.status == 200);
     let roots: Option<Value> = roots.and_then(|reply| serde_json::from_slice(&reply.body).ok());
     roots.is_some_and(|roots| roots["TrustDomain"].as_str().is_some_and(|domain| domain.contains(CLUSTER_ID)))
 }
 
-fn agent(ports: Ports) -> String {
-    let Ports { http, grpc, server, serf } = ports;
+fn configuration(http: u16, grpc: u16, server: u16, serf: u16) -> String {
     format!(
         r#"
         bind_addr = "127.0.0.1"

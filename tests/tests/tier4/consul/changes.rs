@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use e2e::companions::consul::Storage;
+use e2e::companions::consul::Agents;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
@@ -17,8 +17,8 @@ pub(super) fn trials() -> Vec<Trial> {
         needed("changes::a_bad_configuration_is_refused_and_the_old_one_serves", refused),
         needed("changes::bad_arguments_are_refused_by_consul_itself", arguments),
         needed("changes::what_is_bad_from_the_start_lets_nothing_through", bad_from_the_start),
-        needed("changes::a_server_may_die_and_come_back", server_dies),
-        needed("changes::an_agent_that_forgets_may_die_and_come_back", forgetful_agent_dies),
+        needed("changes::agent_and_server_may_die_and_come_back", agents_die),
+        needed("changes::a_dev_agent_may_die_and_come_back", forgetful_agent_dies),
     ]
 }
 
@@ -94,7 +94,7 @@ fn none_lost(answers: &BTreeMap<String, u32>) -> Result<(), Failed> {
 }
 
 fn live() -> Result<(), Failed> {
-    let mut mesh = Mesh::start(Storage::Memory, &[&entries::web(&[("header-routing", &version(0))])?])?;
+    let mut mesh = Mesh::start(Agents::Dev, &[&entries::web(&[("header-routing", &version(0))])?])?;
     let answers = under_traffic(&mut mesh, |mesh, flows| {
         for number in 1..=5 {
             mesh.consul.write(&entries::web(&[("header-routing", &version(number))])?)?;
@@ -107,7 +107,7 @@ fn live() -> Result<(), Failed> {
 }
 
 fn refused() -> Result<(), Failed> {
-    let mut mesh = Mesh::start(Storage::Memory, &[&entries::web(&[("header-routing", &version(0))])?])?;
+    let mut mesh = Mesh::start(Agents::Dev, &[&entries::web(&[("header-routing", &version(0))])?])?;
     let bad = json!({"rules": [{"name": "a rule", "reply": {"status": 700}}]});
     let no_file = entries::extension_with(
         "header-routing",
@@ -147,7 +147,7 @@ fn refused() -> Result<(), Failed> {
 }
 
 fn arguments() -> Result<(), Failed> {
-    let mesh = Mesh::start(Storage::Memory, &[&entries::web(&[("header-routing", &version(0))])?])?;
+    let mesh = Mesh::start(Agents::Dev, &[&entries::web(&[("header-routing", &version(0))])?])?;
     let code = json!({"Local": {"Filename": "/nowhere.wasm"}});
     let remote = json!({"Remote": {"HttpURI": {"Service": {"Name": "modules"}, "URI": "http://modules/x.wasm"}}});
     let with = |change: &dyn Fn(&mut Value), code: &Value| {
@@ -175,7 +175,7 @@ fn arguments() -> Result<(), Failed> {
 
 /// A sidecar that never had a good configuration takes no connections.
 fn bad_from_the_start() -> Result<(), Failed> {
-    let mut mesh = Mesh::start(Storage::Memory, &[&entries::web(&[("header-routing", &version(0))])?])?;
+    let mut mesh = Mesh::start(Agents::Dev, &[&entries::web(&[("header-routing", &version(0))])?])?;
     mesh.consul.write(&entries::web(&[("header-routing", &json!({"rules": [{"nmae": "a"}]}))])?)?;
     mesh.until("Envoy refuses it", || Ok(mesh.web.stat_named("listener_manager.lds.update_rejected")? > 0))?;
     // What starts now sees nothing else.
@@ -189,9 +189,9 @@ fn bad_from_the_start() -> Result<(), Failed> {
     at_work(&mesh, 1)
 }
 
-/// Sidecars go on with what they have; what changes after the server is back is live.
-fn server_dies() -> Result<(), Failed> {
-    let mut mesh = Mesh::start(Storage::Disk, &[&entries::web(&[("header-routing", &version(0))])?])?;
+/// Sidecars go on with what they have; what changes after both are back is live.
+fn agents_die() -> Result<(), Failed> {
+    let mut mesh = Mesh::start(Agents::ServerAndAgent, &[&entries::web(&[("header-routing", &version(0))])?])?;
     let answers = under_traffic(&mut mesh, |mesh, flows| {
         flows()?;
         mesh.consul.kill();
@@ -200,6 +200,12 @@ fn server_dies() -> Result<(), Failed> {
         mesh.consul.restart()?;
         mesh.consul.write(&entries::web(&[("header-routing", &version(1))])?)?;
         at_work(mesh, 1)?;
+        mesh.consul.kill_server()?;
+        flows()?;
+        mesh.expect(Caller::Stranger, "/orders", &[], 200)?;
+        mesh.consul.restart_server()?;
+        mesh.write_patiently(&entries::web(&[("header-routing", &version(2))])?)?;
+        at_work(mesh, 2)?;
         flows()
     })?;
     none_lost(&answers)
@@ -208,7 +214,7 @@ fn server_dies() -> Result<(), Failed> {
 /// With `-dev` it comes back knowing nothing, with another certificate authority: all is told to it again, and then it
 /// works again. Until it is back, nothing is lost.
 fn forgetful_agent_dies() -> Result<(), Failed> {
-    let mut mesh = Mesh::start(Storage::Memory, &[&entries::web(&[("header-routing", &version(0))])?])?;
+    let mut mesh = Mesh::start(Agents::Dev, &[&entries::web(&[("header-routing", &version(0))])?])?;
     let answers = under_traffic(&mut mesh, |mesh, flows| {
         mesh.consul.kill();
         flows()?;

@@ -1,6 +1,6 @@
 //! Who calls: Connect's certificates, as auth, limits and rules see them.
 
-use e2e::companions::consul::{CLUSTER_ID, Storage, spiffe_id};
+use e2e::companions::consul::{CLUSTER_ID, Agents, spiffe_id};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn auth() -> Value {
 
 fn certificates() -> Result<(), Failed> {
     let auth = auth();
-    let mesh = Mesh::start(Storage::Memory, &[&entries::web(&[("auth", &auth)])?])?;
+    let mesh = Mesh::start(Agents::Dev, &[&entries::web(&[("auth", &auth)])?])?;
     for (caller, name) in [(Caller::Client, "client"), (Caller::Stranger, "stranger")] {
         let response = mesh.expect(caller, "/orders", &[("x-auth-subject", "root")], 200)?;
         let subject = response.upstream_header("x-auth-subject");
@@ -82,7 +82,7 @@ fn principal() -> Result<(), Failed> {
     let suite = json!({"auth": auth, "rate_limit": limit, "header_routing": routing});
     let suite = entries::web(&[("suite", &suite)])?;
     for entry in [row, suite] {
-        let mesh = Mesh::start(Storage::Memory, &[&entry])?;
+        let mesh = Mesh::start(Agents::Dev, &[&entry])?;
         for (caller, said) in
             [(Caller::Client, None), (Caller::Stranger, Some(format!("a stranger: {}", spiffe_id("stranger"))))]
         {
@@ -101,7 +101,7 @@ fn principal() -> Result<(), Failed> {
 
 fn without() -> Result<(), Failed> {
     let auth = auth();
-    let mesh = Mesh::start(Storage::Memory, &[&entries::web(&[("auth", &auth)])?])?;
+    let mesh = Mesh::start(Agents::Dev, &[&entries::web(&[("auth", &auth)])?])?;
     match e2e::client::get(mesh.web.listener("public_listener")?, "/healthz") {
         Ok(answer) => Err(format!("without TLS: {}", answer.status).into()),
         Err(_) => Ok(()),
@@ -119,7 +119,7 @@ fn intentions() -> Result<(), Failed> {
     ]);
     let sources = json!([{"Name": "client", "Permissions": permissions}, {"Name": "*", "Action": "deny"}]);
     let entry = entries::web(&[("rate-limit", &limit), ("auth", &auth)])?;
-    let mesh = Mesh::start(Storage::Memory, &[&entry, &entries::intentions(&sources)])?;
+    let mesh = Mesh::start(Agents::Dev, &[&entry, &entries::intentions(&sources)])?;
     mesh.becomes(Caller::Stranger, "/healthz", &[], 403)?;
     mesh.becomes(Caller::Client, "/healthz", &[], 200)?;
     for _ in 0..3 {

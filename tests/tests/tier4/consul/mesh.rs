@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use e2e::client::Connection;
-use e2e::companions::consul::{Consul, Service, Storage};
+use e2e::companions::consul::{Consul, Service, Agents};
 use e2e::envoy::Envoy;
 use e2e::process::free_port;
 use e2e::upstream::Upstreams;
@@ -34,8 +34,8 @@ pub(super) enum Caller {
 
 impl Mesh {
     /// Starts an agent with these configuration entries, then the sidecars; returns when `client` reaches `web`'s.
-    pub(super) fn start(storage: Storage, entries: &[&str]) -> Result<Self, Failed> {
-        let consul = Consul::start(storage)?;
+    pub(super) fn start(agents: Agents, entries: &[&str]) -> Result<Self, Failed> {
+        let consul = Consul::start(agents)?;
         for entry in entries {
             consul.write(entry)?;
         }
@@ -71,6 +71,11 @@ impl Mesh {
     /// Registers the services again, with an agent that has forgotten them.
     pub(super) fn register(&self) -> Result<(), Failed> {
         Ok(self.services.iter().try_for_each(|service| self.consul.register(service))?)
+    }
+
+    /// `consul config write`, while the agent may not yet have found its server again.
+    pub(super) fn write_patiently(&self, entry: &str) -> Result<(), Failed> {
+        self.until("the agent has a server", || Ok(self.consul.write(entry).is_ok()))
     }
 
     /// Where a caller reaches `web`.

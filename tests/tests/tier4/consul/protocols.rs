@@ -1,7 +1,7 @@
 //! Services that do not speak HTTP/1.1.
 
 use e2e::client::http2;
-use e2e::companions::consul::Storage;
+use e2e::companions::consul::Agents;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 use tidegate_testkit::scenario::{Request, Response};
@@ -37,7 +37,7 @@ fn has_filter(mesh: &Mesh) -> Result<bool, Failed> {
 fn mismatch() -> Result<(), Failed> {
     for protocol in ["grpc", "http2", "tcp"] {
         let entry = entries::service("web", protocol, &[entries::extension("auth", &deny())?]);
-        let mesh = Mesh::start(Storage::Memory, &[&entry])?;
+        let mesh = Mesh::start(Agents::Dev, &[&entry])?;
         if has_filter(&mesh)? {
             return Err(format!("{protocol}: Consul puts the filter in now: tell so in docs/consul.md").into());
         }
@@ -63,7 +63,7 @@ fn grpc() -> Result<(), Failed> {
     };
     let client = entries::service("client", "http", &[http2("outbound")]);
     let web = entries::service("web", "http", &[entries::extension("auth", &deny())?, http2("inbound")]);
-    let mesh = Mesh::start(Storage::Memory, &[&client, &web])?;
+    let mesh = Mesh::start(Agents::Dev, &[&client, &web])?;
     let denied = call(&mesh)?;
     if (denied.grpc_status, denied.reached) != (Some(PERMISSION_DENIED), None) {
         return Err(format!("denied: {:?} {:?}", denied.grpc_status, denied.headers).into());
