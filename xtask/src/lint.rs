@@ -12,7 +12,7 @@ use clap::Args;
 
 use crate::build::Build;
 use crate::setup::{self, WasmStd};
-use crate::{process, workspace};
+use crate::{process, render, workspace};
 
 /// What a module may weigh. Cryptography makes auth larger (docs/decisions/0010), three kinds of output telemetry (0016); the
 /// suite holds all four filters.
@@ -44,10 +44,11 @@ type Check = (&'static str, &'static str, fn() -> Findings);
 
 impl Lint {
     pub(crate) fn run(&self) -> Result<()> {
-        let checks: [Check; 8] = [
+        let checks: [Check; 9] = [
             ("boundaries", "who may depend on whom", boundaries::check),
             ("sources", "what code may name, by folder", sources::check),
             ("files", "links in Markdown, paths of one machine", files::check),
+            ("rendered", "envoy-config/ is what `cargo xtask render --all` makes", render::check),
             ("format", "cargo fmt", format),
             ("clippy", "clippy, native", clippy),
             ("clippy-wasm", "clippy, wasm32", clippy_wasm),

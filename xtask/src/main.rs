@@ -5,6 +5,7 @@ mod build;
 mod lint;
 mod paths;
 mod process;
+mod render;
 mod setup;
 mod staging;
 mod stats_tags;
@@ -38,6 +39,8 @@ enum Word {
     Test(test::Test),
     /// Check formatting, lints, documentation, who depends on whom, sizes and links.
     Lint(lint::Lint),
+    /// Print the manifest for a filter's configuration, for any host, or make all of `envoy-config/` anew.
+    Render(render::Render),
     /// Measure what each filter adds to a request.
     Bench(bench::Bench),
     /// Print what Envoy and Istio must be told for the labels of a telemetry configuration to arrive.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
             done => done.map(drop),
         },
         Word::Lint(lint) => lint.run(),
+        Word::Render(render) => render.run(),
         Word::Bench(bench) => bench.run(),
         Word::StatsTags(stats_tags) => stats_tags.run(),
     };

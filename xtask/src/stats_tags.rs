@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
-use tidegate_telemetry::{Config, Histogram, confused_by_istio, stats_tag};
+use tidegate_telemetry::Config;
 
 #[derive(Args, Debug)]
 pub(crate) struct StatsTags {
@@ -17,7 +17,7 @@ pub(crate) struct StatsTags {
 
 impl StatsTags {
     pub(crate) fn run(&self) -> Result<()> {
-        print!("{}", tell(&found_in(&self.config)?)?);
+        print!("{}", tell(&found_in(&self.config)?));
         Ok(())
     }
 }
@@ -69,53 +69,25 @@ fn is_telemetry(value: &Value) -> bool {
         || value.get("preset").and_then(Value::as_str) == Some("otel_http")
 }
 
-fn tell(configs: &[Config]) -> Result<String> {
-    let mut labels: Vec<String> = configs.iter().flat_map(Config::labels).collect();
-    let mut prefixes: Vec<String> = configs.iter().flat_map(Config::prefixes).collect();
-    for list in [&mut labels, &mut prefixes] {
-        list.sort_unstable();
-        list.dedup();
-    }
-    let histograms: Vec<Histogram> = configs.iter().flat_map(Config::histograms).collect();
+fn tell(configs: &[Config]) -> String {
+    let configs: Vec<&Config> = configs.iter().collect();
     let mut lines = vec![
         "# Envoy: in the bootstrap. Labels come out of a metric's name, and histograms get buckets in their unit."
             .to_owned(),
-        "stats_config:".to_owned(),
-        "  stats_tags:".to_owned(),
     ];
-    lines.extend(
-        labels.iter().map(|label| format!("    - {{tag_name: {label}, regex: '{}'}}", stats_tag(label))),
-    );
-    if !histograms.is_empty() {
-        lines.push("  histogram_bucket_settings:".to_owned());
-    }
-    for Histogram { name, buckets } in histograms {
-        lines.push(format!("    - match: {{suffix: {name}}}"));
-        lines.push(format!(
-            "      buckets: {}",
-            serde_json::to_string(&buckets.iter().map(|bucket| json(*bucket)).collect::<Vec<_>>())?
-        ));
-    }
+    lines.extend(tidegate_render::envoy_stats(&configs).lines().map(str::to_owned));
     lines.push(String::new());
     lines.push(
         "# Istio: in meshConfig.defaultConfig, or in a pod's annotation proxy.istio.io/config.".to_owned(),
     );
     lines.push("proxyStatsMatcher:".to_owned());
     lines.push("  inclusionPrefixes:".to_owned());
-    lines.extend(prefixes.iter().map(|prefix| format!("    - \"wasmcustom.{prefix}\"")));
+    lines
+        .extend(tidegate_render::istio_prefixes(&configs).iter().map(|prefix| format!("    - \"{prefix}\"")));
     lines.push("extraStatTags:".to_owned());
-    lines.extend(labels.iter().map(|label| format!("  - {label}")));
-    for (long, short) in confused_by_istio(&labels) {
-        lines.push(format!(
-            "# Istio looks for a label's name anywhere: it would take {long} for {short}. Rename one of them there."
-        ));
-    }
-    Ok(lines.join("\n") + "\n")
-}
-
-/// Whole numbers without a point.
-fn json(number: f64) -> Value {
-    if number.fract() == 0.0 { (number as i64).into() } else { number.into() }
+    lines.extend(tidegate_render::istio_extra_tags(&configs).iter().map(|label| format!("  - {label}")));
+    lines.extend(tidegate_render::istio_warnings(&configs).iter().map(|warning| format!("# {warning}")));
+    lines.join("\n") + "\n"
 }
 
 #[cfg(test)]
@@ -126,7 +98,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("config.yaml");
         fs::write(&file, yaml).unwrap();
-        tell(&found_in(&file).unwrap()).unwrap()
+        tell(&found_in(&file).unwrap())
     }
 
     const EXPECTED: &str = r#"# Envoy: in the bootstrap. Labels come out of a metric's name, and histograms get buckets in their unit.
@@ -134,6 +106,7 @@ stats_config:
   stats_tags:
     - {tag_name: code, regex: '[.;](code=\.=(.*?);\.;)'}
     - {tag_name: tenant, regex: '[.;](tenant=\.=(.*?);\.;)'}
+  # Where nothing is said of buckets, Envoy's own are in milliseconds up to an hour: useless for bytes.
   histogram_bucket_settings:
     - match: {suffix: shop_latency_milliseconds}
       buckets: [5,10,25,50,75,100,250,500,750,1000,2500,5000,7500,10000]
@@ -164,14 +137,11 @@ extraStatTags:
 
     #[test]
     fn the_bootstraps_have_what_is_told() {
-        for (name, buckets) in
-            [("telemetry", true), ("telemetry-otlp", true), ("all-filters", false), ("suite", false)]
-        {
+        for name in ["telemetry", "telemetry-otlp", "all-filters", "suite"] {
             let file = e2e::tools::repo_root().join(format!("envoy-config/{name}.yaml"));
-            let (text, told) = (fs::read_to_string(&file).unwrap(), tell(&found_in(&file).unwrap()).unwrap());
+            let (text, told) = (fs::read_to_string(&file).unwrap(), tell(&found_in(&file).unwrap()));
             let wanted = |line: &&str| {
-                line.contains("tag_name")
-                    || (buckets && (line.contains("suffix") || line.contains("buckets:")))
+                line.contains("tag_name") || line.contains("suffix") || line.contains("buckets:")
             };
             let of_envoy = told.lines().take_while(|line| !line.starts_with("# Istio"));
             let lines: Vec<&str> = of_envoy.filter(wanted).collect();

@@ -26,6 +26,8 @@ enum Layer {
     Filter,
     /// A filter that holds others.
     Suite,
+    /// `render`: knows every filter's configuration; for native programs.
+    Manifests,
     /// `xtask` and other native programs.
     Tool,
 }
@@ -52,6 +54,7 @@ fn layer(package: &Package) -> Layer {
         "crates/config" | "crates/filter-api" | "crates/jose" | "crates/matchers" | "crates/protobuf"
         | "crates/quota" => Layer::Pure,
         "crates/proxy-host" => Layer::Host,
+        "crates/render" => Layer::Manifests,
         "crates/testkit" | "tests" => Layer::Testing,
         _ if package.holds_filters() => Layer::Suite,
         _ if package.module().is_some() => Layer::Filter,
@@ -68,11 +71,14 @@ fn fault(package: &Package, from: Layer, dependency: &Dependency, members: &[Pac
     let wasm = dependency.target.as_deref() == Some(ONLY_WASM);
     let allowed = match (from, to) {
         (Layer::Tool | Layer::Testing, Layer::Pure | Layer::Host | Layer::Testing) => true,
-        (Layer::Tool | Layer::Testing | Layer::Suite, Layer::Filter | Layer::Suite) => true,
+        (Layer::Tool | Layer::Testing | Layer::Manifests | Layer::Suite, Layer::Filter | Layer::Suite) => {
+            true
+        }
+        (Layer::Tool | Layer::Testing, Layer::Manifests) => true,
         (_, Layer::Pure) => true,
         (_, Layer::Testing) => testing,
         (Layer::Filter | Layer::Suite, Layer::Host) => wasm,
-        (_, Layer::Filter | Layer::Suite | Layer::Host | Layer::Tool) => false,
+        (_, Layer::Filter | Layer::Suite | Layer::Host | Layer::Manifests | Layer::Tool) => false,
     };
     (!allowed).then(|| {
         let remedy = match (from, to) {
@@ -119,6 +125,7 @@ mod tests {
             member("crates/proxy-host", false, None),
             member("crates/testkit", false, None),
             member("filters/auth", true, None),
+            member("crates/render", false, None),
             member("tests", false, None),
         ];
         let members: Vec<Package> =
@@ -154,5 +161,14 @@ mod tests {
         assert!(!allowed("crates/matchers", false, ("tidegate-auth", Some("dev"), None)));
         assert!(allowed("filters/suite", true, ("tidegate-auth", None, None)));
         assert!(allowed("xtask", false, ("tidegate-auth", None, None)));
+        assert!(allowed("crates/render", false, ("tidegate-auth", None, None)));
+    }
+
+    #[test]
+    fn manifests_are_for_tools_and_tests() {
+        assert!(allowed("xtask", false, ("tidegate-render", None, None)));
+        assert!(allowed("tests", false, ("tidegate-render", None, None)));
+        assert!(!allowed("filters/suite", true, ("tidegate-render", None, None)));
+        assert!(!allowed("crates/render", false, ("e2e", None, None)));
     }
 }

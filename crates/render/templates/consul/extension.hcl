@@ -1,0 +1,26 @@
+EnvoyExtensions = [
+  {
+    Name = "builtin/wasm"
+    # {{required_why}}
+    Required = {{required}}
+    Arguments = {
+      # That of the service. Where they differ, Consul leaves the filter out and says nothing; of grpc and http2 it takes none.
+      Protocol     = "http"
+      ListenerType = "{{direction}}"
+      PluginConfig = {
+        Name   = "{{name}}"
+        RootID = "{{name}}"
+        VmConfig = {
+          # Shared data belongs to this id: keep it different for each plugin.
+          VmID    = "tidegate.{{name}}"
+          Runtime = "v8"
+          {{code}}
+          {{environment}}
+        }
+        Configuration = <<-EOF
+          {{configuration}}
+        EOF
+      }
+    }
+  }
+]

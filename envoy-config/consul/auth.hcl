@@ -1,0 +1,101 @@
+# API keys, Basic, signed requests and tokens: who is calling, and whether they may. filters/auth/README.md has workloads and
+# decision services as well.
+#
+#   consul config write envoy-config/consul/auth.hcl
+#
+# For what others send to the service. Intentions come first: who they deny never reaches the filter.
+Kind     = "service-defaults"
+Name     = "web"
+Protocol = "http"
+EnvoyExtensions = [
+  {
+    Name = "builtin/wasm"
+    # Where the filter cannot be put in or has trapped, requests are refused. Consul's word for failing open is that
+    # an extension is not required.
+    Required = true
+    Arguments = {
+      # That of the service. Where they differ, Consul leaves the filter out and says nothing; of grpc and http2 it takes none.
+      Protocol     = "http"
+      ListenerType = "inbound"
+      PluginConfig = {
+        Name   = "auth"
+        RootID = "auth"
+        VmConfig = {
+          # Shared data belongs to this id: keep it different for each plugin.
+          VmID    = "tidegate.auth"
+          Runtime = "v8"
+          Code = { Local = { Filename = "/var/lib/tidegate/tidegate_auth.wasm" } }
+          # Secrets that must be known in the clear are read from the sidecar's environment, never from the configuration.
+          EnvironmentVariables = { HostEnvKeys = ["HOOK_SECRET"] }
+        }
+        Configuration = <<-EOF
+          {
+            "default": "deny",
+            "forward": {"principal_header": "x-auth-subject", "strip_credentials": true},
+            "providers": {
+              "corp": {
+                "jwt": {
+                  "audiences": ["shop"],
+                  "issuer": "https://id.example.com/",
+                  "jwks": {
+                    "inline": {
+                      "keys": [
+                        {
+                          "crv": "P-256",
+                          "kid": "2026-11",
+                          "kty": "EC",
+                          "x": "b_A7lJJBzh2t1DUZ5pYOCoW0GmmgXDKBA6orzhWUyhY",
+                          "y": "PE91OlW_AdxT9sCwx-7ni0DG_30lqW4igrmJzvccFEo"
+                        }
+                      ]
+                    }
+                  }
+                }
+              },
+              "ops": {
+                "basic": {
+                  "users": [{"name": "ops", "sha256": "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b"}]
+                }
+              },
+              "partners": {
+                "api_key": {
+                  "from": [{"header": "x-api-key"}],
+                  "keys": [
+                    {"id": "acme", "sha256": "904fc520be4ca9db80d0ffcc6bf7e01b4148e33d45bb6b422ad2e607815fb508"},
+                    {"id": "globex", "sha256": "4b6a03e748e1d6f1cff27279c6e8b65d522432122cf1faf2654f25bcfd9cfa54"}
+                  ]
+                }
+              },
+              "webhooks": {
+                "hmac": {
+                  "from": {"header": "x-signature"},
+                  "secret_env": "HOOK_SECRET",
+                  "signed": ["method", "path", "header:date", "body_sha256"],
+                  "window": "5m"
+                }
+              }
+            },
+            "rules": [
+              {"allow": "anyone", "match": {"paths": [{"exact": "/healthz"}]}, "name": "health"},
+              {
+                "match": {"paths": [{"prefix": "/admin"}]},
+                "name": "admin",
+                "principals": [{"exact": "acme"}],
+                "require": "partners"
+              },
+              {"match": {"paths": [{"prefix": "/hooks"}]}, "name": "hooks", "require": "webhooks"},
+              {"match": {"paths": [{"prefix": "/ops"}]}, "name": "ops", "require": {"any_of": ["ops", "corp"]}},
+              {
+                "match": {"paths": [{"prefix": "/orders"}]},
+                "mode": "shadow",
+                "name": "next",
+                "require": {"all_of": ["partners", "corp"]}
+              },
+              {"name": "rest", "require": {"any_of": ["partners", "corp"]}}
+            ]
+          }
+        EOF
+      }
+    }
+  }
+]
