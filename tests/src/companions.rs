@@ -41,7 +41,11 @@ pub const ALL: &[Companion] = &[
         tier: 3,
         remedy: "install Node 20 or newer with npm, then `cargo xtask setup`",
     },
-    Companion { name: "consul", tier: 4, remedy: "install Go 1.25.7 or newer, then `cargo xtask test --tier 4`" },
+    Companion {
+        name: "consul",
+        tier: 4,
+        remedy: "install Go 1.25.7 or newer, then `cargo xtask test --tier 4`",
+    },
     Companion {
         name: "envoy-gateway",
         tier: 4,

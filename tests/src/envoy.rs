@@ -39,17 +39,33 @@ impl Envoy {
 
     /// The same for one that may have no listener, as when a control plane sends it none that it can use.
     pub fn start_without_listeners(bootstrap: &Value, concurrency: u32) -> Result<Self> {
-        Self::start_unlistened(bootstrap, concurrency, "wasm:info")
+        Self::start_unlistened(bootstrap, concurrency, "wasm:info", &[])
     }
 
-    fn start_logging(bootstrap: &Value, concurrency: u32, levels: &str) -> Result<Self> {
-        let mut envoy = Self::start_unlistened(bootstrap, concurrency, levels)?;
+    /// The same with these variables in its environment.
+    pub fn start_knowing(bootstrap: &Value, concurrency: u32, environment: &[(&str, &str)]) -> Result<Self> {
+        let mut envoy = Self::start_unlistened(bootstrap, concurrency, "wasm:info", environment)?;
         envoy.listeners = envoy.read_listeners()?;
         Ok(envoy)
     }
 
-    fn start_unlistened(bootstrap: &Value, concurrency: u32, levels: &str) -> Result<Self> {
-        let program = Program::start(|folder| command(bootstrap, concurrency, levels, folder))?;
+    fn start_logging(bootstrap: &Value, concurrency: u32, levels: &str) -> Result<Self> {
+        let mut envoy = Self::start_unlistened(bootstrap, concurrency, levels, &[])?;
+        envoy.listeners = envoy.read_listeners()?;
+        Ok(envoy)
+    }
+
+    fn start_unlistened(
+        bootstrap: &Value,
+        concurrency: u32,
+        levels: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        let program = Program::start(|folder| {
+            let mut command = command(bootstrap, concurrency, levels, folder)?;
+            command.envs(environment.iter().copied());
+            Ok(command)
+        })?;
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut envoy = Self { program, admin: unknown, listeners: Vec::new() };
         let mut admin = None;
@@ -63,9 +79,9 @@ impl Envoy {
 
     fn read_listeners(&self) -> Result<Vec<(String, SocketAddr)>> {
         let listing: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
-        let statuses = listing["listener_statuses"]
-            .as_array()
-            .with_context(|| format!("it has no listener, so nobody could send it a request:\n{}", self.log()))?;
+        let statuses = listing["listener_statuses"].as_array().with_context(|| {
+            format!("it has no listener, so nobody could send it a request:\n{}", self.log())
+        })?;
         let address = |status: &Value| {
             let socket = &status["local_address"]["socket_address"];
             let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;

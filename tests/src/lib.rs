@@ -9,6 +9,7 @@ pub mod bootstrap;
 pub mod client;
 pub mod companions;
 pub mod envoy;
+pub mod files;
 pub mod process;
 pub mod target;
 pub mod tools;

@@ -12,6 +12,8 @@ use needing::needing;
 mod consul;
 #[path = "needing.rs"]
 mod needing;
+#[path = "tier4/probes.rs"]
+mod probes;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

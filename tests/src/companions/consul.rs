@@ -74,7 +74,11 @@ impl Consul {
         };
         let server = || {
             let data = data(folder.path(), "server");
-            Node::start(folder.path(), "server", vec!["-server".to_owned(), "-bootstrap-expect=1".to_owned(), data])
+            Node::start(
+                folder.path(),
+                "server",
+                vec!["-server".to_owned(), "-bootstrap-expect=1".to_owned(), data],
+            )
         };
         let (server, agent) = match agents {
             Agents::Dev => (None, dev()?),
@@ -164,9 +168,9 @@ impl Consul {
         Ok(bootstrap)
     }
 
-    /// Starts a service's sidecar.
-    pub fn sidecar(&self, service: &str) -> Result<Envoy> {
-        Envoy::start(&self.bootstrap(service)?, 2)
+    /// Starts a service's sidecar, with these variables in its environment.
+    pub fn sidecar(&self, service: &str, environment: &[(&str, &str)]) -> Result<Envoy> {
+        Envoy::start_knowing(&self.bootstrap(service)?, 2, environment)
     }
 
     /// What the agent has logged.

@@ -149,7 +149,8 @@ fn refused() -> Result<(), Failed> {
 fn arguments() -> Result<(), Failed> {
     let mesh = Mesh::start(Agents::Dev, &[&entries::web(&[("header-routing", &version(0))])?])?;
     let code = json!({"Local": {"Filename": "/nowhere.wasm"}});
-    let remote = json!({"Remote": {"HttpURI": {"Service": {"Name": "modules"}, "URI": "http://modules/x.wasm"}}});
+    let remote =
+        json!({"Remote": {"HttpURI": {"Service": {"Name": "modules"}, "URI": "http://modules/x.wasm"}}});
     let with = |change: &dyn Fn(&mut Value), code: &Value| {
         let mut extension = entries::extension_with("header-routing", code.clone(), "{}");
         change(&mut extension);
@@ -157,8 +158,14 @@ fn arguments() -> Result<(), Failed> {
     };
     let none: &dyn Fn(&mut Value) = &|_| {};
     let cases = [
-        (with(&|extension| extension["Arguments"]["Protocol"] = json!("grpc"), &code), "unsupported Protocol"),
-        (with(&|extension| extension["Arguments"]["ListenerType"] = json!("both"), &code), "unsupported ListenerType"),
+        (
+            with(&|extension| extension["Arguments"]["Protocol"] = json!("grpc"), &code),
+            "unsupported Protocol",
+        ),
+        (
+            with(&|extension| extension["Arguments"]["ListenerType"] = json!("both"), &code),
+            "unsupported ListenerType",
+        ),
         (with(none, &json!({})), "exactly one of Local or Remote"),
         (with(none, &remote), "SHA256 checksum is required"),
         (with(&|extension| extension["Name"] = json!("builtin/wasn"), &code), "builtin/wasn"),
@@ -191,7 +198,8 @@ fn bad_from_the_start() -> Result<(), Failed> {
 
 /// Sidecars go on with what they have; what changes after both are back is live.
 fn agents_die() -> Result<(), Failed> {
-    let mut mesh = Mesh::start(Agents::ServerAndAgent, &[&entries::web(&[("header-routing", &version(0))])?])?;
+    let mut mesh =
+        Mesh::start(Agents::ServerAndAgent, &[&entries::web(&[("header-routing", &version(0))])?])?;
     let answers = under_traffic(&mut mesh, |mesh, flows| {
         flows()?;
         mesh.consul.kill();

@@ -30,7 +30,8 @@ pub(super) fn extension_with(filter: &str, code: Value, configuration: &str) -> 
 
 /// A service that speaks `protocol`, with these extensions in the order of its filter chain.
 pub(super) fn service(name: &str, protocol: &str, extensions: &[Value]) -> String {
-    json!({"Kind": "service-defaults", "Name": name, "Protocol": protocol, "EnvoyExtensions": extensions}).to_string()
+    json!({"Kind": "service-defaults", "Name": name, "Protocol": protocol, "EnvoyExtensions": extensions})
+        .to_string()
 }
 
 /// `web`, which speaks HTTP, with these filters and their configurations.

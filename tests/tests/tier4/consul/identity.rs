@@ -1,6 +1,6 @@
 //! Who calls: Connect's certificates, as auth, limits and rules see them.
 
-use e2e::companions::consul::{CLUSTER_ID, Agents, spiffe_id};
+use e2e::companions::consul::{Agents, CLUSTER_ID, spiffe_id};
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 
@@ -52,7 +52,12 @@ fn certificates() -> Result<(), Failed> {
     for forged in [
         format!("URI={uri}"),
         format!("By={};Hash={hash};URI={uri}", spiffe_id("web")),
-        format!("By={};Hash={hash};URI={},By={};Hash={hash};URI={uri}", spiffe_id("web"), spiffe_id("stranger"), spiffe_id("web")),
+        format!(
+            "By={};Hash={hash};URI={},By={};Hash={hash};URI={uri}",
+            spiffe_id("web"),
+            spiffe_id("stranger"),
+            spiffe_id("web")
+        ),
     ] {
         for name in ["x-forwarded-client-cert", "X-Forwarded-Client-Cert"] {
             mesh.expect(Caller::Stranger, "/admin", &[(name, &forged)], 403)?;
@@ -83,9 +88,10 @@ fn principal() -> Result<(), Failed> {
     let suite = entries::web(&[("suite", &suite)])?;
     for entry in [row, suite] {
         let mesh = Mesh::start(Agents::Dev, &[&entry])?;
-        for (caller, said) in
-            [(Caller::Client, None), (Caller::Stranger, Some(format!("a stranger: {}", spiffe_id("stranger"))))]
-        {
+        for (caller, said) in [
+            (Caller::Client, None),
+            (Caller::Stranger, Some(format!("a stranger: {}", spiffe_id("stranger")))),
+        ] {
             for expected in [200, 200, 429] {
                 let response = mesh.expect(caller, "/api", &[("x-caller", "forged")], expected)?;
                 let seen = response.upstream_header("x-caller");

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use e2e::client::Connection;
-use e2e::companions::consul::{Consul, Service, Agents};
+use e2e::companions::consul::{Agents, Consul, Service};
 use e2e::envoy::Envoy;
 use e2e::process::free_port;
 use e2e::upstream::Upstreams;
@@ -19,10 +19,10 @@ pub(super) struct Mesh {
     // In the order in which they end: an Envoy without its agent only complains.
     pub(super) web: Envoy,
     pub(super) client: Envoy,
-    pub(super) stranger: Envoy,
     services: Vec<Service<'static>>,
     pub(super) consul: Consul,
-    pub(super) upstreams: Upstreams,
+    _stranger: Envoy,
+    _upstreams: Upstreams,
 }
 
 /// Who sends a request.
@@ -39,30 +39,30 @@ impl Mesh {
         for entry in entries {
             consul.write(entry)?;
         }
-        Self::around(consul, Upstreams::start()?, &[])
-    }
-
-    /// The same with an agent that has its entries, and with more for `web` to call: a service and its port.
-    pub(super) fn around(
-        consul: Consul,
-        upstreams: Upstreams,
-        more: &[(&'static str, u16)],
-    ) -> Result<Self, Failed> {
+        let upstreams = Upstreams::start()?;
         let service = |name, port, upstreams| -> Result<_, Failed> {
             Ok(Service { name, port, sidecar_port: free_port()?, upstreams })
         };
         let services = vec![
-            service("web", upstreams.stable.port(), more.to_vec())?,
+            service("web", upstreams.stable.port(), vec![])?,
             service("client", free_port()?, vec![("web", free_port()?)])?,
             service("stranger", free_port()?, vec![("web", free_port()?)])?,
         ];
         for service in &services {
             consul.register(service)?;
         }
-        let [web, client, stranger] = ["web", "client", "stranger"].map(|name| consul.sidecar(name));
-        let mesh = Self { web: web?, client: client?, stranger: stranger?, services, consul, upstreams };
+        let [web, client, stranger] = ["web", "client", "stranger"].map(|name| consul.sidecar(name, &[]));
+        let mesh = Self {
+            web: web?,
+            client: client?,
+            services,
+            consul,
+            _stranger: stranger?,
+            _upstreams: upstreams,
+        };
         mesh.until("a sidecar answers for web", || {
-            let answered = |caller| mesh.get(caller, "/healthz", &[]).is_ok_and(|answer| answer.status != 503);
+            let answered =
+                |caller| mesh.get(caller, "/healthz", &[]).is_ok_and(|answer| answer.status != 503);
             Ok(answered(Caller::Client) && answered(Caller::Stranger))
         })?;
         Ok(mesh)
@@ -90,7 +90,12 @@ impl Mesh {
     }
 
     /// Sends a request from a caller to `web`, on a connection of its own.
-    pub(super) fn get(&self, caller: Caller, path: &str, headers: &[(&str, &str)]) -> Result<Response, Failed> {
+    pub(super) fn get(
+        &self,
+        caller: Caller,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Response, Failed> {
         Ok(Connection::open(self.address(caller))?.send(&Request::get(path, headers))?.into())
     }
 
@@ -111,7 +116,13 @@ impl Mesh {
     }
 
     /// Waits until a request gets this status.
-    pub(super) fn becomes(&self, caller: Caller, path: &str, headers: &[(&str, &str)], status: u16) -> Result<(), Failed> {
+    pub(super) fn becomes(
+        &self,
+        caller: Caller,
+        path: &str,
+        headers: &[(&str, &str)],
+        status: u16,
+    ) -> Result<(), Failed> {
         self.until(&format!("{caller:?} {path} {headers:?} gets {status}"), || {
             Ok(self.get(caller, path, headers).is_ok_and(|answer| answer.status == status))
         })

@@ -3,6 +3,7 @@
 mod changes;
 mod entries;
 mod identity;
+mod manifests;
 mod mesh;
 mod protocols;
 
@@ -11,7 +12,10 @@ use libtest_mimic::{Failed, Trial};
 use crate::needing;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [changes::trials(), identity::trials(), protocols::trials()].into_iter().flatten().collect()
+    [changes::trials(), identity::trials(), manifests::trials(), protocols::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// A test that needs an agent.

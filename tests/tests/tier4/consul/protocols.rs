@@ -39,7 +39,9 @@ fn mismatch() -> Result<(), Failed> {
         let entry = entries::service("web", protocol, &[entries::extension("auth", &deny())?]);
         let mesh = Mesh::start(Agents::Dev, &[&entry])?;
         if has_filter(&mesh)? {
-            return Err(format!("{protocol}: Consul puts the filter in now: tell so in docs/consul.md").into());
+            return Err(
+                format!("{protocol}: Consul puts the filter in now: tell so in docs/consul.md").into()
+            );
         }
         let response = call(&mesh)?;
         if response.reached.is_none() {
@@ -69,7 +71,11 @@ fn grpc() -> Result<(), Failed> {
         return Err(format!("denied: {:?} {:?}", denied.grpc_status, denied.headers).into());
     }
     let allow = json!({"providers": {}, "rules": [{"name": "all", "allow": "anyone"}]});
-    mesh.consul.write(&entries::service("web", "http", &[entries::extension("auth", &allow)?, http2("inbound")]))?;
+    mesh.consul.write(&entries::service(
+        "web",
+        "http",
+        &[entries::extension("auth", &allow)?, http2("inbound")],
+    ))?;
     mesh.until("the call is answered", || {
         let response = call(&mesh)?;
         Ok(response.grpc_status == Some(0) && response.reached.is_some())
