@@ -4,12 +4,14 @@
 //! listed as not run, with what to do by hand. Each has a module here that starts it.
 
 pub mod consul;
+pub mod envoy_gateway;
 pub mod oidc;
 pub mod opa;
 pub mod otelcol;
 pub mod prometheus;
 pub mod ratelimit;
 pub mod redis;
+pub mod registry;
 
 use std::path::PathBuf;
 

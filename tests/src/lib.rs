@@ -10,6 +10,7 @@ pub mod client;
 pub mod companions;
 pub mod envoy;
 pub mod files;
+pub mod namespace;
 pub mod process;
 pub mod target;
 pub mod tools;
