@@ -161,9 +161,16 @@ fn wasm_filter(name: &str, configuration: &Value, form: Form) -> Result<Value> {
                     "code": {"local": {"filename": tools::module(name)?}},
                 },
                 "configuration": configuration,
+                "capability_restriction_config": {"allowed_capabilities": capabilities(name)},
             },
         },
     }))
+}
+
+/// What manifests allow a filter: what is not on the list would be missed here. A module of the tests' own may do all.
+fn capabilities(name: &str) -> Value {
+    let names = tidegate_render::Filter::named(name).map(tidegate_render::capabilities).unwrap_or_default();
+    names.into_iter().map(|name| (name, json!({}))).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// One per label of a telemetry filter: they take `code=.=2xx;.;` out of a metric's name and make it a label. A

@@ -1,14 +1,13 @@
 //! Consul Connect: `builtin/wasm` in `service-defaults` and `proxy-defaults`.
 
-use crate::Error;
 use crate::configuration::Configuration;
 use crate::envoy;
 use crate::form::Form;
 use crate::istio::MODULE_FOLDER;
-use crate::json;
 use crate::manifest::common;
 use crate::options::{Module, Options};
 use crate::template::{Values, fill};
+use crate::{Error, capabilities, json};
 
 const EXTENSION: &str = include_str!("../templates/consul/extension.hcl");
 const SERVICE: &str = include_str!("../templates/consul/service-defaults.hcl");
@@ -38,6 +37,7 @@ pub(crate) fn render(configuration: &Configuration, options: &Options) -> Result
         ("required_why", required_why.to_owned()),
         ("code", code(configuration, options)?),
         ("environment", environment(configuration, options)),
+        ("capabilities", capabilities::mapping(configuration.filter(), "{}", true)),
         ("configuration", configuration.json()),
     ]);
     values.insert("extension", fill(EXTENSION, &values)?);

@@ -1,11 +1,11 @@
 //! Envoy with a file of its own; what it shares with hosts that hand Envoy's own messages on.
 
-use crate::Error;
 use crate::configuration::{Called, Configuration};
 use crate::manifest::common;
 use crate::options::{Module, Options, Place};
-use crate::stats;
+
 use crate::template::{Values, fill};
+use crate::{Error, capabilities, stats};
 
 const BOOTSTRAP: &str = include_str!("../templates/envoy/bootstrap.yaml");
 const PLUGIN: &str = include_str!("../templates/envoy/plugin.yaml");
@@ -91,6 +91,10 @@ pub(crate) fn http_filter(
     let mut values = common(configuration, options);
     values.insert("code", code(configuration, options, folder)?);
     values.insert("environment", environment(configuration, options));
+    values.insert(
+        "capabilities",
+        format!("{{{}}}", capabilities::mapping(configuration.filter(), "{}", false)),
+    );
     values.insert("plugin", fill(PLUGIN, &values)?);
     Ok(fill(HTTP_FILTER, &values)?)
 }
@@ -100,7 +104,7 @@ fn code(configuration: &Configuration, options: &Options, folder: &str) -> Resul
     match options.module.as_ref().unwrap_or(&file) {
         Module::File(path) => Ok(format!("code: {{local: {{filename: {path}}}}}\n")),
         Module::Http { url, sha256 } => Ok(format!(
-            "code:\n  remote:\n    # Nothing else than this module is ever loaded.\n    sha256: {sha256}\n    \
+            "code:\n  remote:\n    # Nothing else than this module is ever loaded.\n    sha256: \"{sha256}\"\n    \
              http_uri: {{uri: \"{url}\", cluster: modules, timeout: 30s}}\n"
         )),
         Module::Image { .. } => Err(Error::Module {

@@ -67,12 +67,12 @@ fn code(configuration: &Configuration, options: &Options) -> Result<String, Erro
     match (options.module.as_ref().unwrap_or(&default), options.form) {
         (Module::Http { url, sha256 }, Form::ExtensionPolicyHttp) => Ok(format!(
             "code:\n  type: HTTP\n  http:\n    url: {url}\n    \
-             # Nothing else than the module of this digest is loaded. Render with --sha256 for yours.\n    sha256: {sha256}\n"
+             # Nothing else than the module of this digest is loaded. Render with --sha256 for yours.\n    sha256: \"{sha256}\"\n"
         )),
         (Module::Image { reference, sha256 }, Form::ExtensionPolicyImage) => Ok(format!(
             "code:\n  type: Image\n  image:\n    # One layer of tar+gzip that holds plugin.wasm.\n    url: {reference}\n    \
              # The digest of the image: nothing else is loaded, whatever the registry has. Render with --sha256 for yours.\n    \
-             sha256: {sha256}\n  \
+             sha256: \"{sha256}\"\n  \
              # What has this digest never changes.\n  pullPolicy: IfNotPresent\n"
         )),
         (_, Form::ExtensionPolicyHttp) => Err(Error::Module {

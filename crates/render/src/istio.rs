@@ -155,7 +155,7 @@ fn source(configuration: &Configuration, options: &Options) -> String {
     format!(
         "url: {url}\n\
          # The digest {what}: nothing else is loaded, whatever the server has. Render with --sha256 for yours.\n\
-         sha256: {sha256}\n\
+         sha256: \"{sha256}\"\n\
          # What has this digest never changes, so that a proxy which has it need not ask.\n\
          imagePullPolicy: IfNotPresent\n"
     )

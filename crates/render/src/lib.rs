@@ -6,6 +6,7 @@
 //!
 //! Decides nothing about requests, and reads no file but in [`tree`].
 
+mod capabilities;
 mod configuration;
 mod consul;
 mod envoy;
@@ -21,6 +22,7 @@ mod stats;
 mod template;
 mod tree;
 
+pub use capabilities::capabilities;
 pub use configuration::{Called, Configuration};
 pub use envoy::bootstrap;
 pub use error::Error;

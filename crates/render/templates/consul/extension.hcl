@@ -17,6 +17,12 @@ EnvoyExtensions = [
           {{code}}
           {{environment}}
         }
+        # All that the module may ask of Envoy, and be told by it: one that was exchanged for another could do no more.
+        CapabilityRestrictionConfiguration = {
+          AllowedCapabilities = {
+            {{capabilities}}
+          }
+        }
         Configuration = <<-EOF
           {{configuration}}
         EOF
