@@ -63,7 +63,11 @@ impl Namespace {
 
     /// Starts the command that `command` makes, given its folder. The files below `over` stand in its root, where there
     /// may be none or others outside: `over/etc/hosts` is its `/etc/hosts`.
-    pub fn start(folder: TempDir, over: &Path, command: impl FnOnce(&Path) -> Result<Command>) -> Result<Self> {
+    pub fn start(
+        folder: TempDir,
+        over: &Path,
+        command: impl FnOnce(&Path) -> Result<Command>,
+    ) -> Result<Self> {
         let root = folder.path().join("root");
         std::fs::create_dir_all(&root)?;
         let mut program = Program::start_in(folder, |folder| {

@@ -10,6 +10,8 @@ use needing::needing;
 
 #[path = "tier4/consul/mod.rs"]
 mod consul;
+#[path = "tier4/envoy_gateway/mod.rs"]
+mod envoy_gateway;
 #[path = "needing.rs"]
 mod needing;
 #[path = "tier4/probes.rs"]
@@ -19,5 +21,6 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     trials.extend(consul::trials());
+    trials.extend(envoy_gateway::trials());
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use base64ct::{Base64, Encoding as _};
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::program;
 use crate::client;
@@ -90,7 +90,10 @@ impl EnvoyGateway {
     pub fn stat(&self, part: &str) -> Result<u64> {
         let stats = self.admin_get("/stats")?;
         let values = stats.lines().filter_map(|line| line.rsplit_once(": "));
-        Ok(values.filter(|(name, _)| name.contains(part)).filter_map(|(_, value)| value.parse::<u64>().ok()).sum())
+        Ok(values
+            .filter(|(name, _)| name.contains(part))
+            .filter_map(|(_, value)| value.parse::<u64>().ok())
+            .sum())
     }
 
     /// Whether its Envoy listens on a port.
@@ -99,10 +102,11 @@ impl EnvoyGateway {
         self.namespace.inside(|| Ok(accepts(port))).unwrap_or(false)
     }
 
-    /// What the server and its Envoy have logged.
+    /// What the server and its Envoy have logged, without the access log.
     #[must_use]
     pub fn log(&self) -> String {
-        self.namespace.log()
+        let log = self.namespace.log();
+        log.lines().filter(|line| !line.starts_with("{\":authority")).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -151,15 +155,15 @@ fn prepare(server: &Path, folder: &Path, without: Without) -> Result<()> {
     Ok(std::fs::write(folder.join("envoy-gateway.yaml"), configuration.to_string())?)
 }
 
-/// The Secret as a cluster's certgen makes it.
+/// The Secret as a cluster's certgen makes it. Out of files only `data` is read: with `stringData` it would be empty.
 fn secret(certificates: &Path) -> Result<serde_json::Value> {
-    let text = |name: &str| std::fs::read_to_string(certificates.join(name));
+    let text = |name: &str| std::fs::read(certificates.join(name)).map(|bytes| Base64::encode_string(&bytes));
     Ok(json!({
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {"name": "envoy", "namespace": "envoy-gateway-system"},
         "type": "kubernetes.io/tls",
-        "stringData": {"ca.crt": text("ca.crt")?, "tls.crt": text("tls.crt")?, "tls.key": text("tls.key")?},
+        "data": {"ca.crt": text("ca.crt")?, "tls.crt": text("tls.crt")?, "tls.key": text("tls.key")?},
     }))
 }
 

@@ -42,7 +42,9 @@ impl Registry {
             command.arg("serve").arg(file);
             Ok(command)
         })?;
-        running.wait_until(Duration::from_secs(30), |_| namespace.inside(|| Ok(accepts(PORT))).unwrap_or(false))?;
+        running.wait_until(Duration::from_secs(30), |_| {
+            namespace.inside(|| Ok(accepts(PORT))).unwrap_or(false)
+        })?;
         Ok(Self { _program: running })
     }
 
@@ -88,7 +90,8 @@ fn packed(module: &Path) -> Result<(Vec<u8>, &'static str, String)> {
         }
         Ok(output.stdout)
     };
-    run("tar", &["-cf", "layer.tar", "plugin.wasm"])?;
+    // The same module makes the same digest.
+    run("tar", &["--mtime=@0", "--owner=0", "--group=0", "-cf", "layer.tar", "plugin.wasm"])?;
     let uncompressed = digest(&std::fs::read(folder.path().join("layer.tar"))?);
     let layer = run("gzip", &["--stdout", "--no-name", "layer.tar"])?;
     Ok((layer, "application/vnd.oci.image.layer.v1.tar+gzip", uncompressed))
@@ -99,7 +102,8 @@ fn upload(name: &str, blob: Vec<u8>) -> Result<()> {
     let begun = send("POST", &format!("/v2/{name}/blobs/uploads/"), "application/octet-stream", Vec::new())?;
     let location = begun.header("location").context("the registry says nowhere to upload to")?;
     let location = String::from_utf8(location.to_vec())?;
-    let path = location.split_once("://").and_then(|(_, rest)| rest.find('/').map(|slash| rest[slash..].to_owned()));
+    let path =
+        location.split_once("://").and_then(|(_, rest)| rest.find('/').map(|slash| rest[slash..].to_owned()));
     let path = path.unwrap_or(location);
     let joint = if path.contains('?') { '&' } else { '?' };
     let done = send("PUT", &format!("{path}{joint}digest={digest}"), "application/octet-stream", blob)?;
