@@ -1,4 +1,4 @@
-//! Real programs that stand beside Envoy in tests of tiers 3 and 4.
+//! Real programs that stand beside Envoy in tests of tiers 3 and 4, and what else tests do not bring themselves.
 //!
 //! `cargo xtask setup` and `cargo xtask test` fetch or build them; where one cannot be had, the tests that need it are
 //! listed as not run, with what to do by hand. Each has a module here that starts it.
@@ -54,6 +54,8 @@ pub const ALL: &[Companion] = &[
         remedy: "install Go 1.26.7 or newer, then `cargo xtask test --tier 4`",
     },
     Companion { name: "docker-registry", tier: 4, remedy: "apt-get install docker-registry" },
+    // Not a program, but a file: see `crate::schemas`.
+    Companion { name: "schemas", tier: 2, remedy: "install Go 1.26.7 or newer, then `cargo xtask setup`" },
 ];
 
 /// Where the program is, or would be.

@@ -12,6 +12,7 @@ pub mod envoy;
 pub mod files;
 pub mod namespace;
 pub mod process;
+pub mod schemas;
 pub mod target;
 pub mod tools;
 pub mod up;

@@ -20,8 +20,12 @@ mod callouts;
 mod demonstration;
 #[path = "tier2/hostile.rs"]
 mod hostile;
+#[path = "tier2/manifests/mod.rs"]
+mod manifests;
 #[path = "tier2/memory.rs"]
 mod memory;
+#[path = "needing.rs"]
+mod needing;
 #[path = "tier2/protocols.rs"]
 mod protocols;
 #[path = "tier2/rate_limit.rs"]
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
     trials.extend(callouts::trials());
     trials.extend(demonstration::trials());
     trials.extend(hostile::trials());
+    trials.extend(manifests::trials());
     trials.extend(memory::trials());
     trials.extend(rate_limit::trials());
     trials.extend(protocols::trials());

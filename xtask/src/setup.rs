@@ -14,6 +14,7 @@ mod oidc;
 mod pip;
 mod redis;
 mod rust_src;
+mod schemas;
 mod test_runner;
 mod wasm_opt;
 mod wasm_std;
@@ -59,6 +60,7 @@ impl Setup {
         say_runner()?;
         // The slowest come last, and building modules need not wait for them.
         drop(lock);
+        companions::prepare_all(2);
         companions::prepare_all(3);
         Ok(())
     }

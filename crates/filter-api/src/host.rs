@@ -143,6 +143,8 @@ impl Property {
     pub const PEER_HAS_CERTIFICATE: Self = Self(b"connection\0mtls");
     /// The first URI among the names of the peer's certificate.
     pub const PEER_URI: Self = Self(b"connection\0uri_san_peer_certificate");
+    /// The version of TLS, where Envoy itself decrypts the connection.
+    pub const TLS_VERSION: Self = Self(b"connection\0tls_version");
     /// The principal that `auth` established, as filter state: no client can set it.
     pub const PRINCIPAL: Self = Self(b"tg.principal");
     /// The claims of the principal, a JSON object, as filter state.

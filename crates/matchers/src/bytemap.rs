@@ -12,6 +12,8 @@ pub struct ByteMap {
     ends: Vec<(u32, u32)>,
     /// For each place a number plus one, or 0. A power of two long, at least twice as long as `ends`.
     slots: Vec<u32>,
+    /// A bit for each length that a key has: most of what is looked up has another, and need not be hashed.
+    lengths: u64,
 }
 
 impl ByteMap {
@@ -24,13 +26,13 @@ impl ByteMap {
     /// The number of `key`.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<u32> {
-        self.find(0, key).ok()
+        self.get_tagged(0, key)
     }
 
     /// The number of `key` under `tag`.
     #[must_use]
     pub fn get_tagged(&self, tag: u32, key: &[u8]) -> Option<u32> {
-        self.find(tag, key).ok()
+        if self.lengths & length_bit(key) == 0 { None } else { self.find(tag, key).ok() }
     }
 
     /// The number of `key`, which is the next one if it is new.
@@ -48,6 +50,7 @@ impl ByteMap {
             Err(place) => {
                 let number = to_u32(self.len());
                 self.keys.extend_from_slice(key);
+                self.lengths |= length_bit(key);
                 self.ends.push((tag, to_u32(self.keys.len())));
                 if let Some(slot) = self.slots.get_mut(place) {
                     *slot = number + 1;
@@ -110,6 +113,11 @@ impl ByteMap {
 
 fn to_u32(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// Lengths of 64 and more share their bits with shorter ones.
+fn length_bit(key: &[u8]) -> u64 {
+    1 << (key.len() % 64)
 }
 
 /// Eight bytes at a time.

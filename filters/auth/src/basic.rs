@@ -3,13 +3,13 @@
 use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
-use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use tidegate_config::{Cursor, Decode, HeaderValue, Sha256Digest};
-use tidegate_filter_api::{Claims, Exchange};
+use tidegate_filter_api::{Claims, Exchange, Host};
 use tidegate_jose::base64;
 
 use crate::api_key::digest;
 use crate::credential::Place;
+use crate::digest_index::{DigestIndex, words};
 use crate::identity::{Identity, Known, Verdict};
 
 /// Users and the digests of their passwords.
@@ -17,18 +17,24 @@ use crate::identity::{Identity, Known, Verdict};
 pub(crate) struct Basic {
     pub(crate) from: Vec<Place>,
     users: Vec<User>,
+    /// Where each user stands, by the digests of name and password. There once the host is.
+    index: Option<DigestIndex<8>>,
 }
 
 #[derive(Debug)]
 struct User {
     name: String,
-    /// Names are compared as passwords are, so that time does not tell which names exist.
-    name_digest: [u8; 32],
     sha256: Sha256Digest,
     identity: Rc<Identity>,
 }
 
 impl Basic {
+    /// Takes what only the host has.
+    pub(crate) fn start(&mut self, host: &dyn Host) {
+        let digests = self.users.iter().map(|user| filed(user.name.as_bytes(), user.sha256.as_bytes()));
+        self.index = Some(DigestIndex::new(digests, host));
+    }
+
     /// Checks what `authorization` says under the scheme.
     pub(crate) fn identify(&self, exchange: &Exchange) -> Verdict {
         let presented = Place::credentials(&self.from, exchange);
@@ -48,15 +54,19 @@ impl Basic {
         let decoded = base64(credentials)?;
         let colon = decoded.iter().position(|byte| *byte == b':')?;
         let (name, password) = (decoded.get(..colon)?, decoded.get(colon + 1..)?);
-        let (name, password): ([u8; 32], [u8; 32]) =
-            (Sha256::digest(name).into(), Sha256::digest(password).into());
-        let mut found = u32::MAX;
-        for (index, user) in (0_u32..).zip(&self.users) {
-            let equal: Choice = user.name_digest.ct_eq(&name) & user.sha256.as_bytes().ct_eq(&password);
-            found.conditional_assign(&index, equal);
-        }
-        self.users.get(found as usize)
+        let place = self.index.as_ref()?.find(&filed(name, &Sha256::digest(password).into()))?;
+        self.users.get(place)
     }
+}
+
+/// What a user is found by: name and password together, so that time does not tell which names exist.
+fn filed(name: &[u8], password: &[u8; 32]) -> [u64; 8] {
+    let mut both = [0; 8];
+    let digests = [words(&Sha256::digest(name).into()), words(password)];
+    for (word, of_digest) in both.iter_mut().zip(digests.as_flattened()) {
+        *word = *of_digest;
+    }
+    both
 }
 
 impl Decode for Basic {
@@ -77,7 +87,7 @@ impl Decode for Basic {
             }
         });
         object.finish();
-        Some(Self { from: Place::authorization("Basic").into_iter().collect(), users: users? })
+        Some(Self { from: Place::authorization("Basic").into_iter().collect(), users: users?, index: None })
     }
 }
 
@@ -98,6 +108,6 @@ impl Decode for User {
         let principal = HeaderValue::new(name.as_bytes()).ok()?;
         let claims = claims.map(|members| Known::new(Claims::new(members)));
         let identity = Rc::new(Identity { claims, ..Identity::named(principal) });
-        Some(Self { name_digest: Sha256::digest(&name).into(), name, sha256, identity })
+        Some(Self { name, sha256, identity })
     }
 }

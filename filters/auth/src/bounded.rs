@@ -12,13 +12,20 @@ use tidegate_filter_api::Host;
 pub(crate) type Digest = [u8; 16];
 
 /// Makes [`Digest`]s.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Digester([u8; 16]);
 
 impl Digester {
     /// One with a key of its own; `None` where the host has no randomness.
     pub(crate) fn new(host: &dyn Host) -> Option<Self> {
         host.random().ok().map(Self)
+    }
+
+    /// The digest of words.
+    pub(crate) fn digest_words(&self, words: &[u64]) -> Digest {
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        words.iter().for_each(|word| hasher.write_u64(*word));
+        hasher.finish128().as_u128().to_le_bytes()
     }
 
     /// The digest of several parts, each with its length: `ab, c` is not `a, bc`.

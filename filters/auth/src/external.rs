@@ -6,7 +6,6 @@
 mod grpc;
 mod http;
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,7 +43,7 @@ enum Service {
 struct Remembered {
     ttl: Duration,
     answers: Bounded<(Verdict, Timestamp)>,
-    digester: RefCell<Option<Digester>>,
+    digester: Option<Digester>,
 }
 
 /// What the service is told.
@@ -100,9 +99,9 @@ const OF_THE_CONNECTION: [&str; 11] = [
 ];
 
 impl External {
-    pub(crate) fn start(&self, host: &dyn Host) {
-        if let Some(remembered) = &self.remembered {
-            *remembered.digester.borrow_mut() = Digester::new(host);
+    pub(crate) fn start(&mut self, host: &dyn Host) {
+        if let Some(remembered) = &mut self.remembered {
+            remembered.digester = Digester::new(host);
         }
     }
 
@@ -118,7 +117,7 @@ impl External {
     ) -> Result<Verdict, Box<Asked>> {
         let question = self.question(exchange, host, addresses, believed);
         let digest = self.remembered.as_ref().and_then(|remembered| {
-            remembered.digester.borrow().as_ref().map(|digester| digester.digest(question.parts()))
+            remembered.digester.as_ref().map(|digester| digester.digest(question.parts()))
         });
         if let (Some(remembered), Some(digest)) = (&self.remembered, &digest)
             && let Some((verdict, since)) = remembered.answers.get(digest)
@@ -243,11 +242,7 @@ impl Decode for External {
             let max = cache.require("max").and_then(|cursor| cursor.integer(1, MOST));
             cache.finish();
             let max = usize::try_from(max?).ok()?;
-            Some(Some(Remembered {
-                ttl: ttl?.get(),
-                answers: Bounded::new(max),
-                digester: RefCell::new(None),
-            }))
+            Some(Some(Remembered { ttl: ttl?.get(), answers: Bounded::new(max), digester: None }))
         });
         object.finish();
         let (service, timeout) = service?;

@@ -65,7 +65,7 @@ impl Filter for Auth {
     type Config = Config;
     type Stream = Stream;
 
-    fn new(config: Config, host: &dyn Host) -> Self {
+    fn new(mut config: Config, host: &dyn Host) -> Self {
         let define =
             |name: &str| host.define_metric(MetricKind::Counter, &format!("tidegate.auth.{name}")).ok();
         let counted = |rule: &Rule| {
@@ -75,7 +75,7 @@ impl Filter for Auth {
                 denied: define(&format!("{}.{mode}denied", rule.name)),
             }
         };
-        config.providers.iter().for_each(|provider| provider.start(host));
+        config.providers.iter_mut().for_each(|provider| provider.start(host));
         let has_service =
             config.providers.iter().any(|provider| matches!(provider.method, Method::External(_)));
         Self {

@@ -30,6 +30,10 @@ impl Forwarding {
                 reserved.push(header.clone());
             }
         }
+        // Linkerd's proxy names callers in it. Where no provider says whose word counts, it is anybody's.
+        let names_callers = HeaderName::new("l5d-client-id").ok();
+        let believed = |header: &HeaderName| providers.iter().any(|provider| provider.may_believe(header));
+        reserved.extend(names_callers.filter(|header| !believed(header) && !reserved.contains(header)));
         Self { forward, reserved }
     }
 

@@ -3,7 +3,7 @@
 mod keys;
 mod remote;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 use serde_json::Value;
@@ -30,7 +30,7 @@ pub(crate) struct Jwt {
     verified: Bounded<Verified>,
     /// Whether any are to be remembered.
     remembers: bool,
-    digester: RefCell<Option<Digester>>,
+    digester: Option<Digester>,
     /// Whether the host offers its cryptography, as far as is known.
     host_verifies: Cell<bool>,
 }
@@ -62,8 +62,8 @@ enum Outcome {
 
 impl Jwt {
     /// Takes what only the host has.
-    pub(crate) fn start(&self, host: &dyn Host) {
-        *self.digester.borrow_mut() = if self.remembers { Digester::new(host) } else { None };
+    pub(crate) fn start(&mut self, host: &dyn Host) {
+        self.digester = if self.remembers { Digester::new(host) } else { None };
     }
 
     /// The keys that are fetched, if they are.
@@ -116,7 +116,7 @@ impl Jwt {
 
     fn check(&self, text: &[u8], host: &dyn Host, now: Timestamp) -> Outcome {
         let seconds = now.0 / 1_000_000_000;
-        let digest = self.digester.borrow().as_ref().map(|digester| digester.digest([text]));
+        let digest = self.digester.as_ref().map(|digester| digester.digest([text]));
         if let Some(verified) = digest.and_then(|digest| self.verified.get(&digest)) {
             return match verified.lifetime.check(seconds) {
                 Ok(()) => Outcome::Good(verified.identity),
@@ -252,7 +252,7 @@ impl Decode for Jwt {
             keys,
             remembers: remembered? > 0,
             verified: Bounded::new(usize::try_from(remembered?).unwrap_or(1)),
-            digester: RefCell::new(None),
+            digester: None,
             host_verifies: Cell::new(true),
         })
     }

@@ -10,6 +10,7 @@ mod basic;
 mod bounded;
 mod config;
 mod credential;
+mod digest_index;
 mod entitlement;
 mod evaluation;
 mod external;

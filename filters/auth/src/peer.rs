@@ -22,12 +22,18 @@ pub(crate) struct Peer {
     l5d: Option<Trusted>,
 }
 
+/// Linkerd's proxy sets it to the caller's name, from the certificate.
+const L5D_CLIENT_ID: &str = "l5d-client-id";
+
 /// Peers that are believed what they write into a header.
 #[derive(Debug)]
 struct Trusted {
     header: HeaderName,
     cidrs: Vec<Cidr>,
     identities: Vec<TextMatch>,
+    /// Only over connections that Envoy itself does not decrypt: what comes to Linkerd's proxy encrypted it passes on
+    /// unread, also a header that a client wrote.
+    unencrypted: bool,
 }
 
 impl Peer {
@@ -143,14 +149,21 @@ fn peer_uri(host: &dyn Host) -> Option<Vec<u8>> {
     host.property(Property::PEER_URI).filter(|uri| !uri.is_empty())
 }
 
+/// Whether Envoy decrypts the connection itself.
+fn is_encrypted(host: &dyn Host) -> bool {
+    host.property(Property::TLS_VERSION).is_some_and(|version| !version.is_empty())
+}
+
 impl Trusted {
     fn trusts(&self, peer: Option<&[u8]>, exchange: &Exchange, host: &dyn Host) -> bool {
         let by_identity = peer.is_some_and(|peer| self.identities.iter().any(|text| text.matches(peer)));
-        by_identity || (!self.cidrs.is_empty() && self.holds(ClientAddress::default().of(exchange, host)))
+        by_identity || (self.holds(exchange, host) && !(self.unencrypted && is_encrypted(host)))
     }
 
-    fn holds(&self, address: Option<std::net::IpAddr>) -> bool {
-        address.is_some_and(|address| self.cidrs.iter().any(|cidr| cidr.contains(address)))
+    fn holds(&self, exchange: &Exchange, host: &dyn Host) -> bool {
+        let address = || ClientAddress::default().of(exchange, host);
+        !self.cidrs.is_empty()
+            && address().is_some_and(|address| self.cidrs.iter().any(|cidr| cidr.contains(address)))
     }
 
     /// `{trusted: {cidrs: […], identities: [{exact: …}]}}`
@@ -169,7 +182,8 @@ impl Trusted {
         });
         object.finish();
         let (cidrs, identities) = trusted?;
-        Some(Self { header: HeaderName::new(header).ok()?, cidrs, identities })
+        let unencrypted = header == L5D_CLIENT_ID;
+        Some(Self { header: HeaderName::new(header).ok()?, cidrs, identities, unencrypted })
     }
 }
 
@@ -190,7 +204,7 @@ impl Decode for Peer {
             .map_or(Some(None), |cursor| Trusted::decode(cursor, "x-forwarded-client-cert").map(Some));
         let l5d = object
             .get("l5d_client_id")
-            .map_or(Some(None), |cursor| Trusted::decode(cursor, "l5d-client-id").map(Some));
+            .map_or(Some(None), |cursor| Trusted::decode(cursor, L5D_CLIENT_ID).map(Some));
         object.finish();
         Some(Self { trust_domains: domains?, xfcc: xfcc?, l5d: l5d? })
     }

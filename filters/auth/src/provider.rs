@@ -87,11 +87,13 @@ impl Provider {
     }
 
     /// Takes what only the host has.
-    pub(crate) fn start(&self, host: &dyn Host) {
-        match &self.method {
+    pub(crate) fn start(&mut self, host: &dyn Host) {
+        match &mut self.method {
             Method::Jwt(jwt) => jwt.start(host),
             Method::External(external) => external.start(host),
-            _ => {}
+            Method::ApiKey(keys) => keys.start(host),
+            Method::Basic(basic) => basic.start(host),
+            Method::SignedRequest(_) | Method::Peer(_) | Method::Source(_) => {}
         }
     }
 
@@ -123,6 +125,11 @@ impl Provider {
             headers.iter().for_each(|header| request.remove(header));
             peer.header_names().for_each(|header| request.remove_twins(header));
         }
+    }
+
+    /// Whether there are peers whose word in this header counts.
+    pub(crate) fn may_believe(&self, header: &HeaderName) -> bool {
+        matches!(&self.method, Method::Peer(peer) if peer.header_names().any(|name| name == header))
     }
 
     /// Whether the request's header of this name may be believed, as far as this provider can tell.

@@ -24,6 +24,8 @@ pub struct HeaderRouting {
     routes: Routes,
     route_header: HeaderName,
     original_path: Option<HeaderName>,
+    /// What Linkerd's proxy routes by.
+    destination: Option<HeaderName>,
     set_cookie: Option<HeaderName>,
     trusted: Option<Conditions>,
     publish: bool,
@@ -103,6 +105,7 @@ impl Filter for HeaderRouting {
             routes,
             route_header: config.route_header,
             original_path: HeaderName::new("x-envoy-original-path").ok(),
+            destination: HeaderName::new("l5d-dst-override").ok(),
             set_cookie: HeaderName::new("set-cookie").ok(),
             trusted: config.trusted,
             publish,
@@ -273,6 +276,10 @@ impl HeaderRouting {
             }
         }
         exchange.request_mut().remove_twins(&self.route_header);
+        // Behind this filter Linkerd's proxy sends the request where this header says: a rule may say so, a client never.
+        if let Some(destination) = &self.destination {
+            exchange.request_mut().remove(destination);
+        }
         self.change(decision, exchange)?;
         // Envoy chose a route before this filter ran; by now it may be another one.
         exchange.reroute();

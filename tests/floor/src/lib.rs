@@ -1,6 +1,7 @@
 //! What no filter in wasm can be below: the host calls that the suite makes for a request in the bench, in their order,
 //! with answers thrown away and nothing computed. No SDK, no allocator, no crate of ours: `suite` less `suite/floor` in
-//! `cargo xtask bench` is what our own code costs, and the floor itself is what Envoy's side of the calls costs.
+//! `cargo xtask bench` is what our own code costs, and the floor itself is what Envoy's side of the calls costs. Its
+//! configuration names a kind of calls to leave out: what each of them is of the whole.
 #![cfg(target_arch = "wasm32")]
 #![expect(unsafe_code, reason = "host calls cross the VM's boundary by pointer; there is nothing else here")]
 
@@ -10,6 +11,14 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
+    fn proxy_get_buffer_bytes(
+        kind: u32,
+        start: usize,
+        most: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
@@ -48,11 +57,29 @@ static CALLBACKS: [u8; 64] = *b"proxy_on_request_headers\nproxy_on_response_head
 
 const REQUEST: u32 = 0;
 const COUNTER: u32 = 0;
+const PLUGIN_CONFIGURATION: u32 = 7;
 /// The host's answers land here, one over the other.
 static ROOM: [AtomicU32; 4_096] = [const { AtomicU32::new(0) }; 4_096];
 static COUNTED: AtomicU32 = AtomicU32::new(0);
 /// What the suite counts for each of its filters.
 static OTHERS: AtomicU32 = AtomicU32::new(0);
+/// A bit for each of [`PARTS`] that is left out.
+static WITHOUT: AtomicU32 = AtomicU32::new(0);
+
+/// What can be left out, by the word in the configuration.
+const PARTS: [&str; 9] =
+    ["headers", "time", "shared", "counters", "filter-state", "edits", "reroute", "properties", "one-by-one"];
+const HEADERS: usize = 0;
+const TIME: usize = 1;
+const SHARED: usize = 2;
+const COUNTERS: usize = 3;
+const FILTER_STATE: usize = 4;
+const EDITS: usize = 5;
+const REROUTE: usize = 6;
+const PROPERTIES: usize = 7;
+/// Instead of three edits, all headers in one call.
+const ONE_BY_ONE: usize = 8;
+
 /// The bucket of a key, as large as the suite's.
 static BUCKET: [u8; 32] = [0; 32];
 
@@ -74,7 +101,8 @@ extern "C" fn proxy_on_context_create(_: u32, _: u32) {}
 extern "C" fn proxy_on_delete(_: u32) {}
 
 #[unsafe(no_mangle)]
-extern "C" fn proxy_on_configure(_: u32, _: usize) -> u32 {
+extern "C" fn proxy_on_configure(_: u32, configured: usize) -> u32 {
+    WITHOUT.store(left_out(configured), Relaxed);
     let define = |kind, name: &str, id: &AtomicU32| {
         // SAFETY: the host reads `name` and writes one number.
         unsafe { proxy_define_metric(kind, name.as_ptr(), name.len(), id.as_ptr()) }
@@ -89,23 +117,38 @@ extern "C" fn proxy_on_request_headers(_: u32, _: u32, _: u32) -> u32 {
     let key = "tidegate.floor.bucket";
     // SAFETY: the host writes what it allocates with `malloc` above, and the numbers that it is given places for.
     unsafe {
-        proxy_get_header_map_pairs(REQUEST, &raw mut data, &raw mut size);
-        proxy_get_current_time_nanoseconds(&raw mut time);
-        proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut data, &raw mut size, &raw mut cas);
-        proxy_set_shared_data(key.as_ptr(), key.len(), BUCKET.as_ptr(), BUCKET.len(), 0);
+        if with(HEADERS) {
+            proxy_get_header_map_pairs(REQUEST, &raw mut data, &raw mut size);
+            if !with(ONE_BY_ONE) {
+                proxy_set_header_map_pairs(REQUEST, data, size);
+            }
+        }
+        if with(TIME) {
+            proxy_get_current_time_nanoseconds(&raw mut time);
+        }
+        if with(SHARED) {
+            proxy_get_shared_data(key.as_ptr(), key.len(), &raw mut data, &raw mut size, &raw mut cas);
+            proxy_set_shared_data(key.as_ptr(), key.len(), BUCKET.as_ptr(), BUCKET.len(), 0);
+        }
     }
-    for _ in 0..4 {
-        count(&OTHERS);
+    if with(COUNTERS) {
+        (0..4).for_each(|_| count(&OTHERS));
     }
-    set_property("tidegate.principal", "partner-10");
-    set_property("tidegate.route", "beta");
-    remove("x-api-key");
-    replace("x-auth-subject", "partner-10");
-    replace("x-tidegate-route", "beta");
-    let clear = "clear_route_cache";
-    // SAFETY: as above; without arguments there is nothing to read.
-    unsafe {
-        proxy_call_foreign_function(clear.as_ptr(), clear.len(), null(), 0, &raw mut data, &raw mut size);
+    if with(FILTER_STATE) {
+        set_property("tidegate.principal", "partner-10");
+        set_property("tidegate.route", "beta");
+    }
+    if with(EDITS) && with(ONE_BY_ONE) {
+        remove("x-api-key");
+        replace("x-auth-subject", "partner-10");
+        replace("x-tidegate-route", "beta");
+    }
+    if with(REROUTE) {
+        let clear = "clear_route_cache";
+        // SAFETY: as above; without arguments there is nothing to read.
+        unsafe {
+            proxy_call_foreign_function(clear.as_ptr(), clear.len(), null(), 0, &raw mut data, &raw mut size)
+        };
     }
     0
 }
@@ -117,11 +160,32 @@ extern "C" fn proxy_on_response_headers(_: u32, _: u32, _: u32) -> u32 {
 
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_log(_: u32) {
-    for path in ["response\0code", "xds\0route_name", "request\0duration"] {
-        property(path);
+    if with(PROPERTIES) {
+        ["response\0code", "xds\0route_name", "request\0duration"].into_iter().for_each(property);
     }
     // The suite tells what telemetry recorded at ticks; the bench wants to see that requests came here.
     count(&COUNTED);
+}
+
+fn with(part: usize) -> bool {
+    WITHOUT.load(Relaxed) >> part & 1 == 0
+}
+
+/// The parts whose words stand in the configuration.
+fn left_out(size: usize) -> u32 {
+    let (mut data, mut got) = (null_mut(), 0);
+    // SAFETY: the host writes what it allocates with `malloc` above: that is `ROOM`, into which the size is held.
+    let text = unsafe {
+        if size == 0
+            || proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, &raw mut data, &raw mut got) != 0
+        {
+            return 0;
+        }
+        std::slice::from_raw_parts(data.cast_const(), got.min(size_of_val(&ROOM)))
+    };
+    // A configuration of type Struct arrives as a serialised message: the word stands in it as it is.
+    let named = |word: &str| text.windows(word.len()).any(|window| window == word.as_bytes());
+    (0_u32..).zip(PARTS).filter(|(_, word)| named(word)).fold(0, |bits, (part, _)| bits | 1 << part)
 }
 
 fn count(metric: &AtomicU32) {

@@ -2,6 +2,7 @@
 
 mod auth;
 mod chain;
+pub mod floor;
 mod growth;
 mod header_routing;
 mod rate_limit;

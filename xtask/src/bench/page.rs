@@ -87,6 +87,7 @@ impl Measured {
             of("/seconds"),
         )?;
         writeln!(text, "### Targets\n\n{}", targets::table(&self.targets, &sizes(&self.modules))?)?;
+        writeln!(text, "### What Envoy's side of the suite costs\n\n{}", targets::floor(&self.targets)?)?;
         writeln!(text, "### All figures of that run\n\n```\n{}```\n", self.targets.table())?;
         writeln!(text, "### Growth\n")?;
         for plot in &plot::PLOTS {

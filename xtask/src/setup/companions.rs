@@ -1,4 +1,4 @@
-//! What the tests of tiers 3 and 4 run beside Envoy. Each program is found, fetched or built in a way of its own, and linked to
+//! What the tests of tiers 2 to 4 need beside Envoy. Each program is found, fetched or built in a way of its own, and linked to
 //! from `target/tools/companions`, where the tests look.
 
 use std::fs;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use e2e::companions;
 
-use super::{deb, go, oidc, redis, say};
+use super::{deb, go, oidc, redis, say, schemas};
 use crate::{process, staging};
 
 /// Finds, fetches or builds a program.
@@ -29,6 +29,7 @@ const WAYS: &[(&str, Prepare, Find)] = &[
     ("consul", || go::tool("consul"), || go::find_tool("consul")),
     ("envoy-gateway", || go::tool("envoy-gateway"), || go::find_tool("envoy-gateway")),
     ("docker-registry", registry, || Ok(find_registry())),
+    ("schemas", schemas::prepare, schemas::find),
 ];
 
 /// Prometheus and what belongs to it: from `PATH`, else out of Debian's package.

@@ -1,14 +1,16 @@
 //! Programs written in Go, built at the versions that a `go.mod` and a `go.sum` pin; and Go itself: from `PATH` where new
 //! enough, else out of a Python wheel.
 //!
-//! Pins stand in `xtask/tools/go/NAME`; a program that tests have of their own stands in `tests/NAME`.
+//! Pins of programs stand in `xtask/tools/go/NAME`, of modules that are only read in `xtask/tools/NAME`; a program that tests have of their own stands in `tests/NAME`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::{network, pip};
@@ -53,6 +55,49 @@ pub(super) fn find_tool(name: &str) -> Result<Option<PathBuf>> {
     Ok(program.is_file().then_some(program))
 }
 
+/// Fetches the modules that `xtask/tools/NAME/go.mod` requires, and says where each lies. Go holds each against `go.sum`.
+pub(super) fn download(name: &str) -> Result<BTreeMap<String, PathBuf>> {
+    let folder = paths::pins_dir().join(name);
+    let text = fs::read_to_string(folder.join("go.mod")).with_context(|| format!("no go.mod pins {name}"))?;
+    let required = text.lines().filter_map(|line| line.strip_prefix('\t')?.split_once(' '));
+    let required: Vec<String> = required.map(|(module, version)| format!("{module}@{version}")).collect();
+    let oldest = text.lines().find_map(|line| line.strip_prefix("go ")).unwrap_or_default();
+    let _lock = Lock::take("go")?;
+    let mut command = command(&go(oldest)?);
+    command.current_dir(&folder).args(["mod", "download", "-json"]).args(&required);
+    println!("fetching {name} (once)");
+    let text = process::output(&mut command).map_err(|error| {
+        network::explain(error, "Go's module proxy", &format!("cannot fetch {}", required.join(", ")))
+    })?;
+    let mut places = BTreeMap::new();
+    for module in serde_json::Deserializer::from_str(&text).into_iter::<Downloaded>() {
+        let Downloaded { path, dir } = module?;
+        places.insert(path, dir);
+    }
+    Ok(places)
+}
+
+/// Where a module lies.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Downloaded {
+    path: String,
+    dir: PathBuf,
+}
+
+/// Changes with the pins of `xtask/tools/NAME`, and with what is done with what they name.
+pub(super) fn identity(name: &str, recipe: &[&str]) -> Result<String> {
+    let sums = paths::pins_dir().join(name).join("go.sum");
+    let mut digest = Sha256::new()
+        .chain_update(fs::read(&sums).with_context(|| format!("cannot read {}", paths::shown(&sums)))?);
+    recipe.iter().for_each(|part| digest.update(part));
+    Ok(hex(&digest.finalize()))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What a program is built from.
 struct Pins {
     folder: PathBuf,
@@ -83,8 +128,7 @@ impl Pins {
             digest
                 .update(fs::read(&source).with_context(|| format!("cannot read {}", paths::shown(&source)))?);
         }
-        let digest = digest.finalize();
-        let identity = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        let identity = hex(&digest.finalize());
         Ok(Pins { folder, package, oldest, identity })
     }
 }
@@ -138,7 +182,7 @@ fn numbers(version: &str) -> Vec<u32> {
     version.split('.').map(|part| digits(part).parse().unwrap_or(0)).collect()
 }
 
-fn folder() -> PathBuf {
+pub(super) fn folder() -> PathBuf {
     paths::tools_dir().join("go")
 }
 

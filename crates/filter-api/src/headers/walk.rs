@@ -17,6 +17,29 @@ impl<'b> Pairs<'b> {
         let (lengths, data) = buffer.split_at_checked(WORD + count * 2 * WORD).unwrap_or_default();
         Self { lengths: lengths.get(WORD..).unwrap_or_default(), data }
     }
+
+    /// The value of the next pair under `name`. Filters look for a dozen names in each request, and most names differ in
+    /// their lengths already: only where they agree is a name looked at.
+    fn next_named(&mut self, name: &[u8]) -> Option<&'b [u8]> {
+        let (pairs, _) = self.lengths.as_chunks::<{ 2 * WORD }>();
+        let mut start = 0_usize;
+        for (index, lengths) in pairs.iter().enumerate() {
+            // Little-endian: the name's length stands in the lower half.
+            let both = u64::from_le_bytes(*lengths);
+            let (name_length, value_length) = ((both & u64::from(u32::MAX)) as usize, (both >> 32) as usize);
+            let value_start = start.saturating_add(name_length).saturating_add(1);
+            let end = value_start.saturating_add(value_length);
+            if name_length == name.len() && self.data.get(start..start + name_length) == Some(name) {
+                let value = self.data.get(value_start..end);
+                self.lengths = self.lengths.get((index + 1) * 2 * WORD..).unwrap_or_default();
+                self.data = self.data.get(end + 1..).unwrap_or_default();
+                return value;
+            }
+            start = end.saturating_add(1);
+        }
+        self.lengths = &[];
+        None
+    }
 }
 
 impl<'b> Iterator for Pairs<'b> {
@@ -61,10 +84,8 @@ impl<'s> Iterator for Values<'s, '_> {
     type Item = &'s [u8];
 
     fn next(&mut self) -> Option<Self::Item> {
-        for (name, value) in self.received.by_ref() {
-            if name == self.name.as_bytes() {
-                return Some(value);
-            }
+        if let Some(value) = self.received.next_named(self.name.as_bytes()) {
+            return Some(value);
         }
         while let Some(edit) = self.edits.get(self.edit) {
             self.edit += 1;

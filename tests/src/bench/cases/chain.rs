@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::header_routing::{MATCHED, ROUTE, chosen_route, header_mutation, rbac};
-use super::{USERS, auth, growth, header_routing, load, lua, rate_limit, request, telemetry};
+use super::{USERS, auth, floor, growth, header_routing, load, lua, rate_limit, request, telemetry};
 use crate::bench::case::{Answer, Case, Expected, HttpFilter, Setup};
 use crate::bench::load::Load;
 
@@ -43,17 +43,9 @@ pub(super) fn cases() -> Vec<Case> {
                 ..Setup::default()
             },
         ))),
-        Case::new(
-            "suite/floor",
-            "as many calls to Envoy as the suite makes, and nothing between them",
-            load(),
-            || Setup { routes: vec![chosen_route()], ..Setup::of(HttpFilter::Module("floor", Value::Null)) },
-        )
-        .check("it chooses the route", request(), Expected::Body("beta"))
-        .check("it counts", request(), Expected::Counted("floor.requests"))
-        .counted_by("floor.requests")
-        .on_demand(),
+        floor::whole(),
     ]);
+    cases.extend(floor::PARTS.iter().map(floor::without));
     let wide = Load::of(growth::headers(30)).keys(USERS);
     for (suffix, about, load, workers) in
         [("/30-headers", ", 30 request headers", wide, 1), ("/two-workers", ", two workers", load(), 2)]

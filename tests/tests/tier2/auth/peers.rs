@@ -15,6 +15,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         Trial::test("auth::peers::a_workload_is_who_its_certificate_says", certificates),
         Trial::test("auth::peers::a_trusted_gateway_speaks_for_others", gateway),
         Trial::test("auth::peers::a_gateway_is_nobody_where_envoy_appends_it", appending),
+        Trial::test("auth::peers::linkerds_header_names_nobody_where_envoy_decrypts", decrypted),
     ]
 }
 
@@ -32,7 +33,11 @@ fn authority() -> Value {
 
 /// auth behind TLS; clients may present a certificate.
 fn site(appends: bool) -> Result<Site, Failed> {
-    let trusted = json!({"trusted": {"identities": [{"exact": GATEWAY}]}});
+    site_trusting(&json!({"identities": [{"exact": GATEWAY}]}), appends)
+}
+
+fn site_trusting(peers: &Value, appends: bool) -> Result<Site, Failed> {
+    let trusted = json!({"trusted": peers});
     let mesh = json!({"mtls": {"trust_domain": "cluster.local", "xfcc": trusted, "l5d_client_id": trusted}});
     let auth = json!({
         "providers": {"mesh": mesh},
@@ -126,6 +131,27 @@ fn certificates() -> Result<(), Failed> {
             || arrived != [const { None }; 4]
         {
             return Err(format!("{name:?}, claiming: seen {} {arrived:?}", claiming.status).into());
+        }
+    }
+    Ok(())
+}
+
+/// Linkerd's proxy hands on what it cannot read: its address says nothing of what stands inside, also where it is trusted.
+fn decrypted() -> Result<(), Failed> {
+    let site = site_trusting(&json!({"cidrs": ["127.0.0.0/8"]}), false)?;
+    let named = [("l5d-client-id", "web.shop.serviceaccount.identity.linkerd.cluster.local")];
+    for name in [None, Some("web")] {
+        let front = client(site.envoy.address(), name)?;
+        let open = send(front.address(), "/open", &named)?;
+        if (open.status, open.upstream_header("l5d-client-id")) != (200, None) {
+            return Err(format!("{name:?}: the header arrived").into());
+        }
+        // Who has a certificate is who it says, and not whom the header names.
+        let expected = name.map(|_| WEB.to_owned());
+        let all = send(front.address(), "/", &named)?;
+        let status = if name.is_some() { 200 } else { 403 };
+        if (all.status, all.upstream_header("x-auth-subject")) != (status, expected) {
+            return Err(format!("{name:?}: seen {}\n{}", all.status, site.envoy.log()).into());
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
+use e2e::bench::cases::floor;
 use e2e::bench::report::Report;
 
 /// The figure of one case, as so many times that of another.
@@ -106,6 +107,7 @@ const MOST_KIB_OF_SUITE: usize = 800;
 pub(super) fn cases() -> Vec<String> {
     let targets = TARGETS.iter().flat_map(|target| [target.case, target.to]);
     let mut names: Vec<String> = targets.chain(BESIDE).map(str::to_owned).collect();
+    names.extend(floor::PARTS.iter().map(floor::Part::case));
     names.sort_unstable();
     names.dedup();
     names
@@ -113,10 +115,7 @@ pub(super) fn cases() -> Vec<String> {
 
 /// As Markdown.
 pub(super) fn table(report: &Report, sizes: &[(&str, usize)]) -> Result<String> {
-    let added = |name: &str| {
-        let row = report.rows.iter().find(|row| row.name == name);
-        row.map(|row| row.added_us).with_context(|| format!("{name} was not measured"))
-    };
+    let added = |name: &str| added(report, name);
     let mut text = "| what | µs | to µs | times | target | |\n|---|---|---|---|---|---|\n".to_owned();
     for target in &TARGETS {
         let (own, other) = (added(target.case)?, added(target.to)?);
@@ -136,6 +135,22 @@ pub(super) fn table(report: &Report, sizes: &[(&str, usize)]) -> Result<String> 
         writeln!(text, "| {name} | {kib} | ≤ {most} | {} |", verdict(kib <= most))?;
     }
     Ok(text)
+}
+
+/// What the calls to Envoy are of the suite's cost, as Markdown: each kind by what is saved without it.
+pub(super) fn floor(report: &Report) -> Result<String> {
+    let whole = added(report, floor::WHOLE)?;
+    let mut text = "| calls that the suite makes for a request | µs |\n|---|---|\n".to_owned();
+    for part in &floor::PARTS {
+        writeln!(text, "| {} | {:.1} |", part.about, whole - added(report, &part.case())?)?;
+    }
+    writeln!(text, "| all of them, and entering the module five times | {whole:.1} |")?;
+    Ok(text)
+}
+
+fn added(report: &Report, name: &str) -> Result<f64> {
+    let row = report.rows.iter().find(|row| row.name == name);
+    row.map(|row| row.added_us).with_context(|| format!("{name} was not measured"))
 }
 
 fn verdict(reached: bool) -> &'static str {
@@ -166,7 +181,22 @@ mod tests {
     }
 
     #[test]
+    fn a_kind_of_calls_is_what_is_saved_without_it() {
+        let mut report = Report::default();
+        for name in cases() {
+            let added_us = if name == "suite/floor/without-time" { 7.5 } else { 8.0 };
+            report.rows.push(Row { name, added_us, ..Row::default() });
+        }
+        let table = floor(&report).unwrap();
+        assert!(
+            table.contains("| the time | 0.5 |\n| the bucket of the key, read and written | 0.0 |\n"),
+            "{table}"
+        );
+    }
+
+    #[test]
     fn what_was_not_measured_is_no_figure() {
+        assert!(floor(&Report::default()).is_err());
         assert!(table(&Report::default(), &[]).is_err());
     }
 }
