@@ -57,6 +57,7 @@ impl fmt::Display for Broken {
 pub fn tree(folder: &Path) -> Result<Tree, Broken> {
     let mut files = Tree::new();
     let mut suite = None;
+    let mut telemetry = Vec::new();
     for (name, filter) in SOURCES.into_iter().chain(LINKERD_SOURCES) {
         let file = PathBuf::from(FILTERS).join(format!("{name}.yaml"));
         let text = std::fs::read_to_string(folder.join(&file))
@@ -67,10 +68,12 @@ pub fn tree(folder: &Path) -> Result<Tree, Broken> {
         manifests(name, &configuration, &mut files).map_err(broken)?;
         if filter == Filter::Suite {
             suite = Some((file, configuration));
+        } else if let Some(metrics) = configuration.telemetry {
+            telemetry.push(metrics);
         }
     }
     if let Some((file, suite)) = suite {
-        shared(&suite, &mut files).map_err(|error| Broken { file, why: error.to_string() })?;
+        shared(&suite, &telemetry, &mut files).map_err(|error| Broken { file, why: error.to_string() })?;
     }
     files.sort();
     Ok(files)
@@ -100,7 +103,11 @@ fn manifests(name: &str, configuration: &Configuration, files: &mut Tree) -> Res
 }
 
 /// What belongs to no configuration, or to several.
-fn shared(suite: &Configuration, files: &mut Tree) -> Result<(), Error> {
+fn shared(
+    suite: &Configuration,
+    telemetry: &[tidegate_telemetry::Config],
+    files: &mut Tree,
+) -> Result<(), Error> {
     let mut all = Vec::new();
     for filter in [Filter::Telemetry, Filter::Auth, Filter::RateLimit, Filter::HeaderRouting] {
         all.push(suite.part(filter)?);
@@ -138,9 +145,8 @@ fn shared(suite: &Configuration, files: &mut Tree) -> Result<(), Error> {
         ),
     ];
     files.push(("istio/clusters.yaml".into(), istio::clusters(&clusters, &options)?));
-    let telemetry: Vec<_> = suite.telemetry.iter().collect();
-    options.notes = "For filters/suite.yaml; what filters/telemetry.yaml needs is among it, and `cargo xtask render --to istio\n\
-        --form stats FILE` prints it for a configuration of your own."
+    let telemetry: Vec<_> = suite.telemetry.iter().chain(telemetry).collect();
+    options.notes = "For the configurations of filters/; `cargo xtask render --to istio --form stats FILE` prints it for one of your own."
         .to_owned();
     files.push(("istio/stats.yaml".into(), istio::stats(&telemetry, &options)?));
     files.push(("envoy-gateway/gateway.yaml".into(), GATEWAY.to_owned()));

@@ -204,6 +204,31 @@ fn what_a_host_cannot_do_is_warned_of() {
     }
 }
 
+/// Istio drops what no prefix lets in, and leaves labels in names that it was not told of.
+#[test]
+fn istio_is_told_of_every_label_and_every_metric() {
+    let stats = documents(&files("istio/")["istio/stats.yaml"]).remove(0);
+    let defaults = &stats["meshConfig"]["defaultConfig"];
+    for (name, _) in SOURCES {
+        let telemetry = match source(name) {
+            (Filter::Telemetry, configuration) => configuration,
+            (Filter::Suite, configuration) => configuration["telemetry"].clone(),
+            _ => continue,
+        };
+        let config = tidegate_config::decode(telemetry.to_string().as_bytes()).unwrap();
+        for label in tidegate_render::istio_extra_tags(&[&config]) {
+            assert!(
+                defaults["extraStatTags"].as_array().unwrap().contains(&label.as_str().into()),
+                "{name}: {label}"
+            );
+        }
+        for prefix in tidegate_render::istio_prefixes(&[&config]) {
+            let prefixes = defaults["proxyStatsMatcher"]["inclusionPrefixes"].as_array().unwrap();
+            assert!(prefixes.contains(&prefix.as_str().into()), "{name}: {prefix}");
+        }
+    }
+}
+
 /// To an Envoy that Linkerd meshes every caller in the mesh comes from loopback.
 #[test]
 fn limits_by_address_behind_linkerds_proxy_are_warned_of() {
