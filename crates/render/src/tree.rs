@@ -68,8 +68,8 @@ pub fn tree(folder: &Path) -> Result<Tree, Broken> {
         manifests(name, &configuration, &mut files).map_err(broken)?;
         if filter == Filter::Suite {
             suite = Some((file, configuration));
-        } else if let Some(metrics) = configuration.telemetry {
-            telemetry.push(metrics);
+        } else {
+            telemetry.extend(configuration.telemetry);
         }
     }
     if let Some((file, suite)) = suite {
@@ -145,8 +145,9 @@ fn shared(
         ),
     ];
     files.push(("istio/clusters.yaml".into(), istio::clusters(&clusters, &options)?));
-    let telemetry: Vec<_> = suite.telemetry.iter().chain(telemetry).collect();
-    options.notes = "For the configurations of filters/; `cargo xtask render --to istio --form stats FILE` prints it for one of your own."
+    let telemetry: Vec<_> = telemetry.iter().chain(&suite.telemetry).collect();
+    options.notes = "For filters/telemetry.yaml, telemetry-otlp.yaml and suite.yaml together; `cargo xtask render --to istio --form stats\n\
+        FILE` prints it for a configuration of your own."
         .to_owned();
     files.push(("istio/stats.yaml".into(), istio::stats(&telemetry, &options)?));
     files.push(("envoy-gateway/gateway.yaml".into(), GATEWAY.to_owned()));
