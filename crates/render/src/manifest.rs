@@ -21,13 +21,7 @@ pub struct Manifest {
 /// # Errors
 /// Where the form cannot hold what the options say.
 pub fn render(configuration: &Configuration, options: &Options) -> Result<Manifest, Error> {
-    let name = plugin_name(configuration, options);
-    // It becomes the name of resources, and a part of others.
-    let usable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let trimmed = name.trim_matches('-').len() == name.len();
-    if !(1..=40).contains(&name.len()) || !name.chars().all(usable) || !trimmed {
-        return Err(Error::BadName(name));
-    }
+    let options = &options.checked(configuration)?;
     let text = match options.form.host() {
         Host::Envoy => envoy::bootstrap(std::slice::from_ref(configuration), options)?,
         Host::Istio => istio::render(configuration, options)?,

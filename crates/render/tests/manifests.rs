@@ -1,4 +1,5 @@
 //! The manifests below `envoy-config/`: each holds its configuration whole, and says what happens when the filter cannot run.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so at once")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -200,6 +201,31 @@ fn what_a_host_cannot_do_is_warned_of() {
         assert_eq!(warnings(form), Vec::<String>::new(), "{form:?}");
         let text = render(&configuration, &Options::new(form)).unwrap().text;
         assert!(text.contains("allow_on_headers_stop_iteration: true"), "{form:?}");
+    }
+}
+
+/// Istio drops what no prefix lets in, and leaves labels in names that it was not told of.
+#[test]
+fn istio_is_told_of_every_label_and_every_metric() {
+    let stats = documents(&files("istio/")["istio/stats.yaml"]).remove(0);
+    let defaults = &stats["meshConfig"]["defaultConfig"];
+    for (name, _) in SOURCES {
+        let telemetry = match source(name) {
+            (Filter::Telemetry, configuration) => configuration,
+            (Filter::Suite, configuration) => configuration["telemetry"].clone(),
+            _ => continue,
+        };
+        let config = tidegate_config::decode(telemetry.to_string().as_bytes()).unwrap();
+        for label in tidegate_render::istio_extra_tags(&[&config]) {
+            assert!(
+                defaults["extraStatTags"].as_array().unwrap().contains(&label.as_str().into()),
+                "{name}: {label}"
+            );
+        }
+        for prefix in tidegate_render::istio_prefixes(&[&config]) {
+            let prefixes = defaults["proxyStatsMatcher"]["inclusionPrefixes"].as_array().unwrap();
+            assert!(prefixes.contains(&prefix.as_str().into()), "{name}: {prefix}");
+        }
     }
 }
 
