@@ -5,6 +5,7 @@
 
 pub mod consul;
 pub mod envoy_gateway;
+pub mod istio;
 pub mod oidc;
 pub mod opa;
 pub mod otelcol;
@@ -42,6 +43,16 @@ pub const ALL: &[Companion] = &[
         name: "oidc-provider",
         tier: 3,
         remedy: "install Node 20 or newer with npm, then `cargo xtask setup`",
+    },
+    Companion {
+        name: "istio-discovery",
+        tier: 4,
+        remedy: "install Go 1.26 or newer, then `cargo xtask test --tier 4`",
+    },
+    Companion {
+        name: "istioctl",
+        tier: 4,
+        remedy: "install Go 1.26 or newer, then `cargo xtask test --tier 4`",
     },
     Companion {
         name: "consul",

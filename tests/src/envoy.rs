@@ -37,14 +37,19 @@ impl Envoy {
         Self::start_logging(bootstrap, concurrency, "wasm:trace")
     }
 
-    /// The same for one that may have no listener, as when a control plane sends it none that it can use.
-    pub fn start_without_listeners(bootstrap: &Value, concurrency: u32) -> Result<Self> {
-        Self::start_unlistened(bootstrap, concurrency, "wasm:info", &[])
+    /// The same for an Envoy that is told its listeners by a control plane, now or later or not at all, with variables of the
+    /// environment beside its own. Listeners are not waited for.
+    pub fn start_controlled(
+        bootstrap: &Value,
+        concurrency: u32,
+        environment: &[(&str, &str)],
+    ) -> Result<Self> {
+        Self::start_unlistened(bootstrap, concurrency, "wasm:info", environment)
     }
 
     /// The same with these variables in its environment.
     pub fn start_knowing(bootstrap: &Value, concurrency: u32, environment: &[(&str, &str)]) -> Result<Self> {
-        let mut envoy = Self::start_unlistened(bootstrap, concurrency, "wasm:info", environment)?;
+        let mut envoy = Self::start_controlled(bootstrap, concurrency, environment)?;
         envoy.listeners = envoy.read_listeners()?;
         Ok(envoy)
     }

