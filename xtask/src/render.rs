@@ -23,7 +23,7 @@ pub(crate) struct Render {
     to: Option<Host>,
 
     /// Write everything below `envoy-config/` anew, from `envoy-config/filters/`.
-    #[arg(long, conflicts_with_all = ["file", "to"])]
+    #[arg(long, conflicts_with_all = ["file", "to", "form", "filter", "name", "module", "namespace", "workload", "cluster", "env", "out"])]
     all: bool,
 
     /// Which kind of manifest; without it, the host's usual one.
@@ -94,14 +94,28 @@ impl Render {
         let mut options = Options::new(form(host, self.form.as_deref())?);
         options.name.clone_from(&self.name);
         options.namespace.clone_from(&self.namespace);
-        options.workload = self.workload.iter().cloned().collect();
-        options.clusters = self.cluster.iter().cloned().collect();
-        options.variables = self.env.iter().cloned().collect();
+        options.workload = once("--workload", &self.workload)?;
+        options.clusters = once("--cluster", &self.cluster)?;
+        options.variables = once("--env", &self.env)?;
         options.file = self.out.as_ref().map(|out| out.display().to_string());
         let sha256 = self.sha256.as_deref().map(digest).transpose()?;
         options.module = self.module.as_deref().map(|place| Module::at(place, sha256.as_deref()));
+        if let (Some(Module::File(path)), Some(_)) = (&options.module, &sha256) {
+            bail!("--sha256 is for a module that is fetched; {path} is a file, whose digest nobody compares")
+        }
         Ok(options)
     }
+}
+
+/// By key, of which the last would silently replace the others.
+fn once<V: Clone>(option: &str, given: &[(String, V)]) -> Result<BTreeMap<String, V>> {
+    let mut values = BTreeMap::new();
+    for (key, value) in given {
+        if values.insert(key.clone(), value.clone()).is_some() {
+            bail!("{option} says {key} twice")
+        }
+    }
+    Ok(values)
 }
 
 fn form(host: Host, name: Option<&str>) -> Result<Form> {

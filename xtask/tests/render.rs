@@ -130,6 +130,16 @@ fn words_that_are_wrong_are_answered_with_those_that_are_right() {
         (&["--to", "envoy", "--cluster", "stable", "mine.yaml"], "expected KEY=VALUE"),
         (&["--to", "envoy", "--cluster", "stable=nowhere", "mine.yaml"], "expected NAME=HOST:PORT"),
         (&["mine.yaml"], "--to <HOST>"),
+        (
+            &["--to", "consul", "--workload", "service=a", "--workload", "service=b", "mine.yaml"],
+            "--workload says service twice",
+        ),
+        (&["--to", "consul", "--workload", "app=a", "mine.yaml"], "the workload: expected one service=NAME"),
+        (
+            &["--to", "istio", "--module", "/x.wasm", "--sha256", "mine.yaml", "mine.yaml"],
+            "/x.wasm is a file, whose digest nobody compares",
+        ),
+        (&["--all", "--form", "stats"], "cannot be used with"),
     ] {
         let told = error(&files, words);
         assert!(told.contains(expected), "{words:?}: {told}");

@@ -119,6 +119,15 @@ impl Configuration {
         holds
     }
 
+    /// Whether it believes Linkerd's proxy who is calling.
+    pub(crate) fn trusts_client_ids(&self) -> bool {
+        let mut trusts = false;
+        walk(&self.value, &mut Vec::new(), &mut |_, key, value| {
+            trusts |= key == "l5d_client_id" && value.get("trusted").is_some();
+        });
+        trusts
+    }
+
     /// The routes that it chooses from, the one that it falls back to first.
     pub(crate) fn routes(&self) -> Vec<String> {
         let routing = match self.filter {
@@ -187,6 +196,7 @@ fn detect(value: &Value, document: &[u8], stem: Option<&str>) -> Result<Filter, 
     match (by_key.as_slice(), candidates.iter().copied().find(named)) {
         ([only], _) => Ok(*only),
         (_, Some(named)) => Ok(named),
+        ([], None) => Err(Error::Ambiguous(candidates)),
         (several, None) => Err(Error::Ambiguous(several.to_vec())),
     }
 }

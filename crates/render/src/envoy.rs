@@ -7,6 +7,7 @@ use crate::manifest::common;
 use crate::options::{Module, Options, Place};
 
 use crate::template::{Values, fill};
+use crate::yaml::scalar;
 use crate::{Error, capabilities, stats};
 
 const HEAD: &str = include_str!("../templates/envoy/bootstrap-head.yaml");
@@ -110,7 +111,7 @@ fn route_table(routes: &[(&str, String)], append_action: &str, fate: &str) -> Re
         others.iter().map(|route| ("true", route)).chain(std::iter::once(("", default)))
     {
         let values = Values::from([
-            ("route", (*route).to_owned()),
+            ("route", scalar(route)),
             ("chosen", chosen.to_owned()),
             ("destination", destination.clone()),
             ("append_action", append_action.to_owned()),
@@ -145,7 +146,7 @@ pub(crate) fn http_filter(
 fn code(configuration: &Configuration, options: &Options, folder: &str) -> Result<String, Error> {
     let file = Module::File(format!("{folder}/{}", configuration.filter().module_file()));
     match options.module.as_ref().unwrap_or(&file) {
-        Module::File(path) => Ok(format!("code: {{local: {{filename: {path}}}}}\n")),
+        Module::File(path) => Ok(format!("code: {{local: {{filename: {}}}}}\n", scalar(path))),
         Module::Http { url, sha256 } => Ok(format!(
             "code:\n  remote:\n    # Nothing else than this module is ever loaded.\n    sha256: \"{sha256}\"\n    \
              http_uri: {{uri: \"{url}\", cluster: modules, timeout: 30s}}\n"
@@ -164,13 +165,13 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
     let here: Vec<String> = options
         .variables
         .iter()
-        .map(|(name, value)| format!("{name}: {}", Value::from(value.as_str())))
+        .map(|(name, value)| format!("{}: {}", scalar(name), Value::from(value.as_str())))
         .collect();
-    let there: Vec<&str> = configuration
+    let there: Vec<String> = configuration
         .variables()
         .iter()
         .filter(|name| !options.variables.contains_key(*name))
-        .map(String::as_str)
+        .map(|name| scalar(name))
         .collect();
     let mut words = Vec::new();
     if !here.is_empty() {
@@ -202,8 +203,8 @@ pub(crate) fn cluster(called: &Called, options: &Options) -> Result<String, Erro
 fn cluster_at(name: &str, place: &Place, protocol: &str) -> Result<String, Error> {
     let flag = |on: bool| if on { "true" } else { "" }.to_owned();
     let values = Values::from([
-        ("cluster", name.to_owned()),
-        ("host", place.host.clone()),
+        ("cluster", scalar(name)),
+        ("host", scalar(&place.host)),
         ("port", place.port.to_string()),
         ("address", flag(place.is_address())),
         ("grpc", flag(protocol == "grpc")),

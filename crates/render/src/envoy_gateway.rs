@@ -9,6 +9,7 @@ use crate::istio::MODULE_FOLDER;
 use crate::manifest::common;
 use crate::options::{Module, Options};
 use crate::template::{Values, fill};
+use crate::yaml::scalar;
 
 const EXTENSION_POLICY: &str = include_str!("../templates/envoy-gateway/extension-policy.yaml");
 const PATCH_POLICY: &str = include_str!("../templates/envoy-gateway/patch-policy.yaml");
@@ -20,7 +21,7 @@ pub(crate) fn render(configuration: &Configuration, options: &Options) -> Result
     let mut values = common(configuration, options);
     values.extend([
         ("gateway_name", "eg".to_owned()),
-        ("route", options.workload.values().next().cloned().unwrap_or_else(|| "shop".to_owned())),
+        ("route", scalar(options.workload.values().next().map_or("shop", String::as_str))),
         ("patch_priority", patch_priority(configuration.filter()).to_string()),
         ("cluster_patches", cluster_patches(configuration, options)?),
     ]);
@@ -66,14 +67,16 @@ fn code(configuration: &Configuration, options: &Options) -> Result<String, Erro
     };
     match (options.module.as_ref().unwrap_or(&default), options.form) {
         (Module::Http { url, sha256 }, Form::ExtensionPolicyHttp) => Ok(format!(
-            "code:\n  type: HTTP\n  http:\n    url: {url}\n    \
-             # Nothing else than the module of this digest is loaded. Render with --sha256 for yours.\n    sha256: \"{sha256}\"\n"
+            "code:\n  type: HTTP\n  http:\n    url: {}\n    \
+             # Nothing else than the module of this digest is loaded. Render with --sha256 for yours.\n    sha256: \"{sha256}\"\n",
+            scalar(url)
         )),
         (Module::Image { reference, sha256 }, Form::ExtensionPolicyImage) => Ok(format!(
-            "code:\n  type: Image\n  image:\n    # One layer of tar+gzip that holds plugin.wasm.\n    url: {reference}\n    \
+            "code:\n  type: Image\n  image:\n    # One layer of tar+gzip that holds plugin.wasm.\n    url: {}\n    \
              # The digest of the image: nothing else is loaded, whatever the registry has. Render with --sha256 for yours.\n    \
              sha256: \"{sha256}\"\n  \
-             # What has this digest never changes.\n  pullPolicy: IfNotPresent\n"
+             # What has this digest never changes.\n  pullPolicy: IfNotPresent\n",
+            scalar(reference)
         )),
         (_, Form::ExtensionPolicyHttp) => Err(Error::Module {
             form: options.form,
@@ -90,7 +93,7 @@ fn environment(configuration: &Configuration) -> String {
     format!(
         "# Secrets that must be known in the clear are read from the proxy's environment (EnvoyProxy, provider.kubernetes.\n\
          # envoyDeployment.container.env), never from the configuration.\nenv: {{hostKeys: [{}]}}\n",
-        configuration.variables().join(", ")
+        configuration.variables().iter().map(|name| scalar(name)).collect::<Vec<_>>().join(", ")
     )
 }
 
@@ -98,7 +101,7 @@ fn cluster_patches(configuration: &Configuration, options: &Options) -> Result<S
     let mut patches = String::new();
     for called in configuration.clusters() {
         let values = Values::from([
-            ("cluster_name", called.name.clone()),
+            ("cluster_name", scalar(&called.name)),
             ("cluster", envoy::cluster(&called, options)?),
         ]);
         patches.push_str(&fill(CLUSTER_PATCH, &values)?);

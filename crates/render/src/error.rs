@@ -42,6 +42,8 @@ pub enum Error {
         /// What was found.
         found: String,
     },
+    /// More than one of these.
+    Several(Vec<Error>),
     /// A template of this crate is wrong.
     Template(TemplateError),
 }
@@ -84,6 +86,10 @@ impl fmt::Display for Error {
             }
             Self::BadOption { what, expected, found } => {
                 write!(f, "{what}: expected {expected}, found {found:?}")
+            }
+            Self::Several(errors) => {
+                let lines: Vec<String> = errors.iter().map(Self::to_string).collect();
+                f.write_str(&lines.join("\n"))
             }
             Self::Template(error) => write!(f, "a template is wrong: {error}"),
         }

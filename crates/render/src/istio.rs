@@ -11,6 +11,7 @@ use crate::manifest::common;
 use crate::options::{Module, Options};
 use crate::stats;
 use crate::template::{Values, fill};
+use crate::yaml::scalar;
 
 const INLINE: &str = include_str!("../templates/istio/envoyfilter-inline.yaml");
 const ECDS: &str = include_str!("../templates/istio/envoyfilter-ecds.yaml");
@@ -54,7 +55,7 @@ pub(crate) fn labels(options: &Options) -> String {
         return if options.form.is_gateway() { "{istio: ingressgateway}" } else { "{app: web}" }.to_owned();
     }
     let labels: Vec<String> =
-        options.workload.iter().map(|(name, value)| format!("{name}: \"{value}\"")).collect();
+        options.workload.iter().map(|(name, value)| format!("{}: \"{value}\"", scalar(name))).collect();
     format!("{{{}}}", labels.join(", "))
 }
 
@@ -169,17 +170,18 @@ fn source(configuration: &Configuration, options: &Options) -> String {
         None,
     );
     let (url, sha256) = match options.module.as_ref().unwrap_or(&image) {
-        Module::File(path) => return format!("url: file://{path}\n"),
+        Module::File(path) => return format!("url: {}\n", scalar(&format!("file://{path}"))),
         Module::Http { url, sha256 } => (url.clone(), sha256),
         Module::Image { reference, sha256 } => (format!("oci://{reference}"), sha256),
     };
     let what = if url.starts_with("oci:") { "of the image" } else { "of the module" };
     format!(
-        "url: {url}\n\
+        "url: {}\n\
          # The digest {what}: nothing else is loaded, whatever the server has. Render with --sha256 for yours.\n\
          sha256: \"{sha256}\"\n\
          # What has this digest never changes, so that a proxy which has it need not ask.\n\
-         imagePullPolicy: IfNotPresent\n"
+         imagePullPolicy: IfNotPresent\n",
+        scalar(&url)
     )
 }
 
@@ -195,8 +197,10 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
     ];
     for name in configuration.variables() {
         lines.push(match options.variables.get(name) {
-            Some(value) => format!("    - {{name: {name}, value: {}}}", Value::from(value.as_str())),
-            None => format!("    - {{name: {name}, valueFrom: HOST}}"),
+            Some(value) => {
+                format!("    - {{name: {}, value: {}}}", scalar(name), Value::from(value.as_str()))
+            }
+            None => format!("    - {{name: {}, valueFrom: HOST}}", scalar(name)),
         });
     }
     lines.join("\n") + "\n"
@@ -213,7 +217,8 @@ pub fn clusters(called: &[(Called, String)], options: &Options) -> Result<String
         let values = Values::from([("why", why.clone()), ("cluster", envoy::cluster(called, options)?)]);
         patches.push_str(&fill(CLUSTER_PATCH, &values)?);
     }
-    let values = Values::from([("namespace", namespace), ("labels", labels(options)), ("patches", patches)]);
+    let values =
+        Values::from([("namespace", scalar(&namespace)), ("labels", labels(options)), ("patches", patches)]);
     Ok(fill(CLUSTERS, &values)?)
 }
 

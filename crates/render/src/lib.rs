@@ -7,6 +7,7 @@
 //! Decides nothing about requests, and reads no file but in [`tree()`].
 
 mod capabilities;
+mod checks;
 mod configuration;
 mod consul;
 mod envoy;

@@ -7,6 +7,7 @@ use crate::form::Form;
 use crate::manifest::common;
 use crate::options::{Module, Options};
 use crate::template::{Values, fill};
+use crate::yaml::scalar;
 
 const ENVOY: &str = include_str!("../templates/linkerd/envoy.yaml");
 const VARIABLE: &str = include_str!("../templates/linkerd/variable.yaml");
@@ -23,7 +24,7 @@ pub(crate) fn render(configuration: &Configuration, options: &Options) -> Result
     let mut variables = String::new();
     for name in configuration.variables() {
         let secret = values.get("name").cloned().unwrap_or_default();
-        variables.push_str(&fill(VARIABLE, &Values::from([("variable", name.clone()), ("name", secret)]))?);
+        variables.push_str(&fill(VARIABLE, &Values::from([("variable", scalar(name)), ("name", secret)]))?);
     }
     values.extend([
         ("image", image),
@@ -40,7 +41,7 @@ fn image(configuration: &Configuration, options: &Options) -> Result<String, Err
         None,
     );
     match options.module.as_ref().unwrap_or(&default) {
-        Module::Image { reference, sha256 } => Ok(format!("{reference}@sha256:{sha256}")),
+        Module::Image { reference, sha256 } => Ok(scalar(&format!("{reference}@sha256:{sha256}"))),
         _ => Err(Error::Module { form: options.form, expected: "an image, oci://…" }),
     }
 }

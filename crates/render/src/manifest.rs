@@ -1,10 +1,12 @@
 //! From a configuration and options to a manifest.
 
 use crate::Error;
+use crate::checks::check;
 use crate::configuration::Configuration;
 use crate::form::{Form, Host};
 use crate::options::Options;
 use crate::template::Values;
+use crate::yaml::scalar;
 use crate::{consul, envoy, envoy_gateway, istio, linkerd};
 
 /// A manifest, and what its reader should know.
@@ -21,7 +23,7 @@ pub struct Manifest {
 /// # Errors
 /// Where the form cannot hold what the options say.
 pub fn render(configuration: &Configuration, options: &Options) -> Result<Manifest, Error> {
-    let options = &options.checked(configuration)?;
+    check(configuration, options)?;
     let text = match options.form.host() {
         Host::Envoy => envoy::bootstrap(std::slice::from_ref(configuration), options)?,
         Host::Istio => istio::render(configuration, options)?,
@@ -56,8 +58,10 @@ pub(crate) fn common(configuration: &Configuration, options: &Options) -> Values
     Values::from([
         ("about", about),
         ("filter_name", format!("tidegate.{name}")),
+        ("plugin_name", scalar(&name)),
         ("name", name),
-        ("namespace", namespace),
+        ("namespace", scalar(&namespace)),
+        ("namespace_bare", namespace),
         ("notes", options.notes.clone()),
         ("file", options.file.clone().unwrap_or_else(|| "FILE".to_owned())),
         ("configuration", configuration.text.clone()),

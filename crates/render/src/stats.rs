@@ -3,6 +3,8 @@
 use serde_json::Value;
 use tidegate_telemetry::{Config, Histogram, confused_by_istio, stats_tag};
 
+use crate::yaml::scalar;
+
 /// `stats_config` for Envoy's bootstrap; nothing where there is no label and no histogram.
 #[must_use]
 pub fn envoy_stats(configs: &[&Config]) -> String {
@@ -15,7 +17,9 @@ pub fn envoy_stats(configs: &[&Config]) -> String {
         lines.push("  stats_tags:".to_owned());
     }
     lines.extend(
-        labels.iter().map(|label| format!("    - {{tag_name: {label}, regex: '{}'}}", stats_tag(label))),
+        labels
+            .iter()
+            .map(|label| format!("    - {{tag_name: {}, regex: '{}'}}", scalar(label), stats_tag(label))),
     );
     if !histograms.is_empty() {
         lines.push(
@@ -26,7 +30,7 @@ pub fn envoy_stats(configs: &[&Config]) -> String {
     }
     for Histogram { name, buckets } in histograms {
         let buckets: Value = buckets.into_iter().map(json).collect();
-        lines.push(format!("    - match: {{suffix: {name}}}"));
+        lines.push(format!("    - match: {{suffix: {}}}", scalar(&name)));
         lines.push(format!("      buckets: {buckets}"));
     }
     lines.join("\n") + "\n"

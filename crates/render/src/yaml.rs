@@ -28,6 +28,17 @@ fn without_marks(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
+/// A text as a value of its own, or as a key: plain where every reader takes it for this very text, else in quotation marks.
+pub(crate) fn scalar(text: &str) -> String {
+    let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
+    let plain = (begins || text.parse::<std::net::Ipv4Addr>().is_ok())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:@".contains(c))
+        && !text.ends_with(':')
+        && !is_risky(text)
+        && serde_saphyr::from_str::<Value>(text).is_ok_and(|value| value == text);
+    if plain { text.to_owned() } else { Value::from(text).to_string() }
+}
+
 fn holds_risky(value: &Value) -> bool {
     match value {
         Value::String(text) => is_risky(text),
@@ -121,6 +132,44 @@ mod tests {
             ("country: no\nflags: [on, off, true]", "country: no\nflags: [on, off, true]"),
         ] {
             assert_eq!(spliced(text), expected);
+        }
+    }
+
+    #[test]
+    fn a_text_stays_a_text_whatever_it_looks_like() {
+        for plain in [
+            "rate-limit",
+            "/var/lib/x.wasm",
+            "oci://registry.example.com:5000/a@sha256:0a",
+            "x.y_z",
+            "10.0.0.1",
+        ] {
+            assert_eq!(scalar(plain), plain);
+        }
+        for text in [
+            "",
+            "on",
+            "No",
+            "y",
+            "null",
+            "~",
+            "true",
+            "123",
+            "1e3",
+            "0x1f",
+            "2026-01-02",
+            "::1",
+            "*x",
+            "!x",
+            "a:",
+            "a: b",
+            "a #b",
+            "a|b",
+            "x\"\n",
+        ] {
+            let quoted = scalar(text);
+            assert!(quoted.starts_with('"'), "{quoted}");
+            assert_eq!(serde_saphyr::from_str::<Value>(&quoted).unwrap(), text);
         }
     }
 

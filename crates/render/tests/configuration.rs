@@ -62,6 +62,7 @@ fn where_nothing_tells_it_is_asked() {
         let error = read(text, stem).unwrap_err();
         assert!(matches!(error, Error::Ambiguous(_)), "{text}: {error}");
         assert!(error.to_string().ends_with("say for which with --filter"), "{error}");
+        assert!(!error.to_string().contains("for :"), "{error}");
     }
     assert!(matches!(read("a: [1", None), Err(Error::Unreadable(_))));
 }
@@ -164,6 +165,86 @@ fn what_would_say_something_else_in_a_manifest_is_refused() {
         let told = refused(&|options| drop(options.variables.insert(name.to_owned(), "s3cret".to_owned())));
         assert!(told.starts_with("a variable: expected") && !told.contains("s3cret"), "{told}");
     }
+}
+
+/// Whoever says what a form has no word for would believe that it holds.
+#[test]
+fn what_a_form_would_pass_over_is_refused_and_all_of_it_at_once() {
+    let configuration = read(LIMITS, None).unwrap();
+    for (form, key, expected) in [
+        (Form::Bootstrap, "app", "none: the form selects no workload"),
+        (Form::ServiceInbound, "app", "one service=NAME"),
+        (Form::ProxyDefaults, "service", "none: the form selects no workload"),
+        (Form::ExtensionPolicyHttp, "service", "one route=NAME"),
+        (Form::LinkerdMesh, "app", "none: the form selects no workload"),
+    ] {
+        let mut options = Options::new(form);
+        options.clusters.insert("stable".to_owned(), Place::parse("web:80").unwrap());
+        assert!(render(&configuration, &options).is_ok(), "{form:?}");
+        options.workload.insert(key.to_owned(), "a".to_owned());
+        let told = render(&configuration, &options).unwrap_err().to_string();
+        assert_eq!(told, format!("the workload: expected {expected}, found \"{key}=a\""), "{form:?}");
+    }
+    let text = "rules: [{name: r, require: a}]\nproviders: {a: {external: {grpc: {cluster: opa}}}, \
+        b: {external: {grpc: {cluster: other}}}}\n";
+    let configuration = read(text, None).unwrap();
+    let options = Options {
+        name: Some("A".to_owned()),
+        namespace: Some("prod".to_owned()),
+        ..Options::new(Form::Bootstrap)
+    };
+    let told = render(&configuration, &options).unwrap_err().to_string();
+    let told: Vec<&str> = told.lines().collect();
+    let [name, namespace, opa, other] = told.as_slice() else { panic!("{told:#?}") };
+    assert!(name.starts_with("the name: expected") && namespace.starts_with("the namespace: expected none"));
+    assert!(opa.contains("--cluster opa=HOST:PORT") && other.contains("--cluster other=HOST:PORT"));
+}
+
+/// Names that YAML, or Kubernetes' YAML 1.1, would read as a truth or as a number.
+#[test]
+fn names_stay_texts_whatever_they_look_like() {
+    let configuration = read(LIMITS, None).unwrap();
+    for name in ["on", "no", "null", "123", "1e3"] {
+        for form in Form::ALL {
+            let mut options = Options::new(form);
+            options.name = Some(name.to_owned());
+            let has_namespace =
+                !matches!(form.host(), tidegate_render::Host::Envoy | tidegate_render::Host::Consul);
+            options.namespace = has_namespace.then(|| name.to_owned());
+            options.clusters.insert("stable".to_owned(), Place::parse("web:80").unwrap());
+            let Ok(manifest) = render(&configuration, &options) else {
+                assert!(matches!(form, Form::Clusters | Form::Stats));
+                continue;
+            };
+            let text = manifest.text;
+            assert!(
+                !text.contains(&format!(": {name}\n")) && !text.contains(&format!(": {name}}}")),
+                "{text}"
+            );
+            assert!(!has_namespace || text.contains(&format!("namespace: \"{name}\"")), "{form:?}: {text}");
+        }
+    }
+    for (module, expected) in
+        [("*x", "filename: \"*x\"}"), ("a:", "filename: \"a:\"}"), ("123", "filename: \"123\"}")]
+    {
+        let options = Options { module: Some(Module::at(module, None)), ..Options::new(Form::Bootstrap) };
+        let text = render(&configuration, &options).unwrap().text;
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+/// Connections from outside pass Linkerd's proxy by: nobody there takes a forged name away.
+#[test]
+fn names_from_linkerds_proxy_are_not_believed_where_it_is_passed_by() {
+    let text = "providers: {mesh: {mtls: {trust_domain: cluster.local, l5d_client_id: {trusted: {cidrs: [10.0.0.0/8]}}}}}\n\
+        rules: [{name: rest, require: mesh}]\n";
+    let configuration = read(text, None).unwrap();
+    let mut options = Options::new(Form::LinkerdPublic);
+    options.clusters.insert("stable".to_owned(), Place::parse("web:80").unwrap());
+    let told = render(&configuration, &options).unwrap_err().to_string();
+    assert!(told.starts_with("l5d_client_id: expected the form mesh"), "{told}");
+    options.form = Form::LinkerdMesh;
+    assert!(render(&configuration, &options).is_ok());
 }
 
 /// A key of an elliptic curve has a `y`, which kubectl would take for `true`.
