@@ -73,6 +73,11 @@ fn module(options: &Options, errors: &mut Vec<Error>) {
         let expected = "a path or an address without spaces, quotation marks and brackets";
         errors.push(bad("the module", expected, place));
     }
+    if let Some(module @ Module::Http { url, .. }) = &options.module
+        && module.server().is_none()
+    {
+        errors.push(bad("the module", "http:// or https://, a host, perhaps a port, and a path", url));
+    }
     if let Some(sha256) = sha256.filter(|sha256| !is_digest(sha256)) {
         errors.push(bad("the module's digest", "64 hexadecimal digits", sha256));
     }

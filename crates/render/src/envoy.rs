@@ -17,6 +17,9 @@ const HTTP_FILTER: &str = include_str!("../templates/envoy/http-filter.yaml");
 const ROUTE: &str = include_str!("../templates/envoy/route.yaml");
 const CLUSTER: &str = include_str!("../templates/envoy/cluster.yaml");
 
+/// What the cluster is called that modules are fetched from.
+pub(crate) const MODULES: &str = "modules";
+
 /// A whole file for Envoy with these filters, in this order, in front of a backend for each route that they choose from.
 ///
 /// # Errors
@@ -72,6 +75,9 @@ pub(crate) fn body(
     }
     for called in &called {
         clusters.push_str(&item(&cluster(called, options)?)?);
+    }
+    if let Some(cluster) = modules_cluster(options)? {
+        clusters.push_str(&item(&cluster)?);
     }
     let telemetry: Vec<_> =
         configurations.iter().filter_map(|configuration| configuration.telemetry.as_ref()).collect();
@@ -149,7 +155,7 @@ fn code(configuration: &Configuration, options: &Options, folder: &str) -> Resul
         Module::File(path) => Ok(format!("code: {{local: {{filename: {}}}}}\n", scalar(path))),
         Module::Http { url, sha256 } => Ok(format!(
             "code:\n  remote:\n    # Nothing else than this module is ever loaded.\n    sha256: \"{sha256}\"\n    \
-             http_uri: {{uri: \"{url}\", cluster: modules, timeout: 30s}}\n"
+             http_uri: {{uri: \"{url}\", cluster: {MODULES}, timeout: 30s}}\n"
         )),
         Module::Image { .. } => Err(Error::Module {
             form: options.form,
@@ -192,6 +198,12 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
         )
     };
     format!("{in_earnest}environment_variables: {{{}}}\n", words.join(", "))
+}
+
+/// The cluster that a module is fetched from, where Envoy itself fetches it: it finds servers by clusters only.
+pub(crate) fn modules_cluster(options: &Options) -> Result<Option<String>, Error> {
+    let server = options.module.as_ref().and_then(Module::server);
+    server.map(|server| cluster_at(MODULES, &server, "http")).transpose()
 }
 
 /// A cluster that a configuration calls.

@@ -106,5 +106,12 @@ fn cluster_patches(configuration: &Configuration, options: &Options) -> Result<S
         ]);
         patches.push_str(&fill(CLUSTER_PATCH, &values)?);
     }
+    // An extension policy's module is fetched by Envoy Gateway, a patch's by Envoy itself, which finds servers by clusters only.
+    if options.form == Form::PatchPolicy
+        && let Some(cluster) = envoy::modules_cluster(options)?
+    {
+        let values = Values::from([("cluster_name", envoy::MODULES.to_owned()), ("cluster", cluster)]);
+        patches.push_str(&fill(CLUSTER_PATCH, &values)?);
+    }
     Ok(patches)
 }

@@ -70,6 +70,7 @@ fn envoy_filter(template: &str, configuration: &Configuration, options: &Options
         ("order", order(configuration.filter()).to_string()),
         ("module_folder", MODULE_FOLDER.to_owned()),
         ("http_filter", envoy::http_filter(configuration, options, MODULE_FOLDER)?),
+        ("modules", modules(options)?),
     ]);
     values.insert("match", fill(MATCH, &values)?);
     Ok(fill(template, &values)?)
@@ -77,9 +78,14 @@ fn envoy_filter(template: &str, configuration: &Configuration, options: &Options
 
 /// Whether the workload is a gateway, by the labels that gateways have: Istio's own, and those of the Gateway API.
 fn selects_gateways(options: &Options) -> bool {
-    ["istio", "gateway.networking.k8s.io/gateway-name"]
-        .iter()
-        .any(|name| options.workload.contains_key(*name))
+    let istios_own = options.workload.get("app").is_some_and(|app| {
+        ["istio-ingressgateway", "istio-ingress", "istio-egressgateway", "istio-egress"]
+            .contains(&app.as_str())
+    });
+    istios_own
+        || ["istio", "gateway.networking.k8s.io/gateway-name"]
+            .iter()
+            .any(|name| options.workload.contains_key(*name))
 }
 
 /// The order in which a request meets the filters.
@@ -204,6 +210,13 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
         });
     }
     lines.join("\n") + "\n"
+}
+
+/// The patch that adds the server of a module that Envoy itself fetches.
+fn modules(options: &Options) -> Result<String, Error> {
+    let Some(cluster) = envoy::modules_cluster(options)? else { return Ok(String::new()) };
+    let why = "The server that the module comes from: Envoy finds it by a cluster only.".to_owned();
+    Ok(fill(CLUSTER_PATCH, &Values::from([("why", why), ("cluster", cluster)]))?)
 }
 
 /// An `EnvoyFilter` that adds clusters, each with the reason why it is there.

@@ -83,6 +83,24 @@ impl Module {
     }
 }
 
+impl Module {
+    /// The server that it is fetched from; nothing where it is not, or where the address names none.
+    pub(crate) fn server(&self) -> Option<Place> {
+        let Self::Http { url, .. } = self else { return None };
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.split(['/', '?']).next()?;
+        let port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+        let port = if port {
+            ""
+        } else if scheme == "https" {
+            ":443"
+        } else {
+            ":80"
+        };
+        Place::parse(&format!("{scheme}://{authority}{port}"))
+    }
+}
+
 /// Stands where a digest belongs and none was given: no module has it, so none is loaded.
 pub const UNKNOWN_DIGEST: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 

@@ -233,6 +233,38 @@ fn names_stay_texts_whatever_they_look_like() {
     }
 }
 
+/// Envoy finds a server by a cluster only: a module's is in the same manifest.
+#[test]
+fn a_module_that_envoy_fetches_comes_with_the_cluster_of_its_server() {
+    let configuration = read(LIMITS, None).unwrap();
+    for (form, cluster) in [
+        (Form::Bootstrap, "- name: modules\n"),
+        (Form::EnvoyFilterInlineInbound, "applyTo: CLUSTER\n"),
+        (Form::EnvoyFilterEcdsGateway, "applyTo: CLUSTER\n"),
+        (Form::PatchPolicy, "      name: modules\n"),
+    ] {
+        for (url, host, port, tls) in [
+            ("https://m.example/x.wasm", "m.example", 443, true),
+            ("http://m.example/x.wasm", "m.example", 80, false),
+            ("http://10.0.0.1:8000/x.wasm", "10.0.0.1", 8000, false),
+        ] {
+            let options = Options { module: Some(Module::at(url, None)), ..Options::new(form) };
+            let text = render(&configuration, &options).unwrap().text;
+            serde_saphyr::from_multiple::<serde_json::Value>(&text).unwrap();
+            let place = format!("{{address: {host}, port_value: {port}}}");
+            assert!(text.contains(cluster) && text.contains(&place), "{form:?} {url}: {text}");
+            assert_eq!(text.contains(&format!("sni: {host}")), tls, "{form:?} {url}: {text}");
+        }
+        let options = Options { module: Some(Module::at("/x.wasm", None)), ..Options::new(form) };
+        let text = render(&configuration, &options).unwrap().text;
+        assert!(!text.contains("modules"), "{form:?}: {text}");
+    }
+    let options =
+        Options { module: Some(Module::at("https:///x.wasm", None)), ..Options::new(Form::Bootstrap) };
+    let told = render(&configuration, &options).unwrap_err().to_string();
+    assert!(told.starts_with("the module: expected http:// or https://, a host"), "{told}");
+}
+
 /// Connections from outside pass Linkerd's proxy by: nobody there takes a forged name away.
 #[test]
 fn names_from_linkerds_proxy_are_not_believed_where_it_is_passed_by() {

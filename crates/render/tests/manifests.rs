@@ -276,3 +276,23 @@ fn what_is_asked_for_stands_in_the_manifest() {
     let hcl = render(&configuration, &options).unwrap().text;
     assert!(hcl.contains("Name     = \"cart\"") && hcl.contains("Filename = \"/opt/x.wasm\""), "{hcl}");
 }
+
+/// In the wrong mode a gateway's plugin would see no request, and auth would let all of them in.
+#[test]
+fn a_gateway_is_known_by_each_label_that_gateways_have() {
+    let text = "limits: [{name: a, quotas: [{requests: 1, per: 1m}]}]\n";
+    let configuration = Configuration::read(text, None, None).unwrap();
+    for (label, value, mode) in [
+        ("istio", "ingressgateway", "CLIENT"),
+        ("gateway.networking.k8s.io/gateway-name", "shop", "CLIENT"),
+        ("app", "istio-ingressgateway", "CLIENT"),
+        ("app", "web", "SERVER"),
+    ] {
+        for form in [Form::WasmPlugin, Form::TrafficExtension] {
+            let mut options = Options::new(form);
+            options.workload.insert(label.to_owned(), value.to_owned());
+            let plugin = documents(&render(&configuration, &options).unwrap().text).remove(0);
+            assert_eq!(plugin["spec"]["match"][0]["mode"], mode, "{label}={value} {form:?}");
+        }
+    }
+}
