@@ -8,6 +8,7 @@ mod mesh;
 mod order;
 mod refusals;
 mod selection;
+mod services;
 mod updates;
 
 use libtest_mimic::Trial;
@@ -20,6 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(order::trials());
     trials.extend(refusals::trials());
     trials.extend(selection::trials());
+    trials.extend(services::trials());
     trials.extend(updates::trials());
     trials
 }
