@@ -3,7 +3,8 @@
 #
 #   consul config write envoy-config/consul/auth-outbound.hcl
 #
-# For what the service sends to others. Consul puts the filter before the router of each upstream's listener.
+# For what the service sends to others. Consul puts the filter before the router of each upstream's listener: one
+# that speaks TCP would have none, and then Consul sends this sidecar nothing any more.
 Kind     = "service-defaults"
 Name     = "web"
 Protocol = "http"
@@ -26,7 +27,8 @@ EnvoyExtensions = [
           Runtime = "v8"
           Code = { Local = { Filename = "/var/lib/tidegate/tidegate_auth.wasm" } }
           # Secrets that must be known in the clear are read from the sidecar's environment, never from the configuration.
-          EnvironmentVariables = { HostEnvKeys = ["HOOK_SECRET"] }
+          # Consul 1.22 takes a list of one text for the text itself and refuses it, hence a name that nothing has.
+          EnvironmentVariables = { HostEnvKeys = ["HOOK_SECRET", "UNSET"] }
         }
         # All that the module may ask of Envoy, and be told by it: one that was exchanged for another could do no more.
         CapabilityRestrictionConfiguration = {

@@ -8,7 +8,8 @@
 #
 #   consul config write envoy-config/consul/rate-limit-service-outbound.hcl
 #
-# For what the service sends to others. Consul puts the filter before the router of each upstream's listener.
+# For what the service sends to others. Consul puts the filter before the router of each upstream's listener: one
+# that speaks TCP would have none, and then Consul sends this sidecar nothing any more.
 # It calls ratelimit: name there a cluster of Consul's (`NAME.default.dc1.internal.TRUST-DOMAIN.consul`, for an upstream of
 # the service), or add one of your own to proxy-defaults, as the proxy-defaults form of this does.
 Kind     = "service-defaults"

@@ -2,7 +2,8 @@
 #
 #   consul config write envoy-config/consul/suite-outbound.hcl
 #
-# For what the service sends to others. Consul puts the filter before the router of each upstream's listener.
+# For what the service sends to others. Consul puts the filter before the router of each upstream's listener: one
+# that speaks TCP would have none, and then Consul sends this sidecar nothing any more.
 Kind     = "service-defaults"
 Name     = "web"
 Protocol = "http"

@@ -3,6 +3,8 @@
 //! `cargo xtask setup` and `cargo xtask test` fetch or build them; where one cannot be had, the tests that need it are
 //! listed as not run, with what to do by hand. Each has a module here that starts it.
 
+pub mod consul;
+pub mod envoy_gateway;
 pub mod istio;
 pub mod oidc;
 pub mod opa;
@@ -10,6 +12,7 @@ pub mod otelcol;
 pub mod prometheus;
 pub mod ratelimit;
 pub mod redis;
+pub mod registry;
 
 use std::path::PathBuf;
 
@@ -51,6 +54,17 @@ pub const ALL: &[Companion] = &[
         tier: 4,
         remedy: "install Go 1.26 or newer, then `cargo xtask test --tier 4`",
     },
+    Companion {
+        name: "consul",
+        tier: 4,
+        remedy: "install Go 1.25.7 or newer, then `cargo xtask test --tier 4`",
+    },
+    Companion {
+        name: "envoy-gateway",
+        tier: 4,
+        remedy: "install Go 1.26.7 or newer, then `cargo xtask test --tier 4`",
+    },
+    Companion { name: "docker-registry", tier: 4, remedy: "apt-get install docker-registry" },
     // Not a program, but a file: see `crate::schemas`.
     Companion { name: "schemas", tier: 2, remedy: "install Go 1.26.7 or newer, then `cargo xtask setup`" },
 ];

@@ -37,23 +37,30 @@ impl Envoy {
         Self::start_logging(bootstrap, concurrency, "wasm:trace")
     }
 
-    /// The same for an Envoy that is told its listeners by a control plane, now or later, with variables of the environment
-    /// beside its own. Listeners are not waited for.
+    /// The same for an Envoy that is told its listeners by a control plane, now or later or not at all, with variables of the
+    /// environment beside its own. Listeners are not waited for.
     pub fn start_controlled(
         bootstrap: &Value,
         concurrency: u32,
         environment: &[(&str, &str)],
     ) -> Result<Self> {
-        Self::start_ready(bootstrap, concurrency, "wasm:info", environment)
+        Self::start_unlistened(bootstrap, concurrency, "wasm:info", environment)
     }
 
-    fn start_logging(bootstrap: &Value, concurrency: u32, levels: &str) -> Result<Self> {
-        let mut envoy = Self::start_ready(bootstrap, concurrency, levels, &[])?;
+    /// The same with these variables in its environment.
+    pub fn start_knowing(bootstrap: &Value, concurrency: u32, environment: &[(&str, &str)]) -> Result<Self> {
+        let mut envoy = Self::start_controlled(bootstrap, concurrency, environment)?;
         envoy.listeners = envoy.read_listeners()?;
         Ok(envoy)
     }
 
-    fn start_ready(
+    fn start_logging(bootstrap: &Value, concurrency: u32, levels: &str) -> Result<Self> {
+        let mut envoy = Self::start_unlistened(bootstrap, concurrency, levels, &[])?;
+        envoy.listeners = envoy.read_listeners()?;
+        Ok(envoy)
+    }
+
+    fn start_unlistened(
         bootstrap: &Value,
         concurrency: u32,
         levels: &str,
@@ -77,9 +84,9 @@ impl Envoy {
 
     fn read_listeners(&self) -> Result<Vec<(String, SocketAddr)>> {
         let listing: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
-        let statuses = listing["listener_statuses"]
-            .as_array()
-            .context("it has no listener, so nobody could send it a request")?;
+        let statuses = listing["listener_statuses"].as_array().with_context(|| {
+            format!("it has no listener, so nobody could send it a request:\n{}", self.log())
+        })?;
         let address = |status: &Value| {
             let socket = &status["local_address"]["socket_address"];
             let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
@@ -99,6 +106,12 @@ impl Envoy {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.listeners[0].1
+    }
+
+    /// Where the first listener whose name begins with `prefix` listens.
+    pub fn listener(&self, prefix: &str) -> Result<SocketAddr> {
+        let found = self.listeners.iter().find(|(name, _)| name.starts_with(prefix));
+        found.map(|(_, address)| *address).with_context(|| format!("it has no listener {prefix}"))
     }
 
     /// Where the admin interface listens.
@@ -123,6 +136,11 @@ impl Envoy {
     /// Whether the process still runs.
     pub fn is_alive(&mut self) -> bool {
         self.program.is_alive()
+    }
+
+    /// Kills it, as a crash would.
+    pub fn kill(&mut self) {
+        self.program.kill();
     }
 
     /// Asks the admin interface.

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -103,9 +104,23 @@ impl Drop for Program {
     }
 }
 
-/// A loopback port that was free a moment ago: for programs that cannot say which port the kernel chose.
+/// A loopback port that is free, for programs that cannot say which port the kernel chose. It lies below those that
+/// Linux gives to connections, so that none takes it before the program does, or while the program is restarted; and no
+/// other call in this process gets it.
 pub fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0").context("asking for a free port")?.local_addr()?.port())
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    // Processes that run at once begin in different places.
+    let start = std::process::id().wrapping_mul(613);
+    for _ in 0..COUNT {
+        let number = start.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = u16::try_from(FIRST + number)?;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    bail!("no port is free")
 }
 
 /// Whether somebody accepts connections there.

@@ -33,6 +33,14 @@ pub(crate) struct Build {
     folder: Option<PathBuf>,
 }
 
+pub(crate) use finish::{Names, prune};
+
+/// A finished module, and the file that the compiler made.
+pub(crate) struct Built {
+    pub(crate) module: Module,
+    pub(crate) compiled: PathBuf,
+}
+
 /// A finished module.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Module {
@@ -74,6 +82,11 @@ impl Build {
 
     /// Builds for another job, which has things of its own to print.
     pub(crate) fn make(&self) -> Result<Vec<Module>> {
+        Ok(self.make_all()?.into_iter().map(|built| built.module).collect())
+    }
+
+    /// Builds for a job that looks at what the compiler made, too.
+    pub(crate) fn make_all(&self) -> Result<Vec<Built>> {
         let chosen = self.choose(workspace::members()?)?;
         let wasm_std = setup::for_build()?;
         let wasm_opt = if self.no_opt { None } else { Some(setup::for_optimising()?) };
@@ -92,10 +105,10 @@ impl Build {
                 keep_unfinished(name, file, &folder)?;
             }
         }
-        let modules = finish_all(compiled, wasm_opt.as_ref(), &record, &folder)?;
-        record.extend(modules.iter().map(|module| (module.name.clone(), module.clone())));
+        let built = finish_all(compiled, wasm_opt.as_ref(), &record, &folder)?;
+        record.extend(built.iter().map(|built| (built.module.name.clone(), built.module.clone())));
         staging::write_file(&record_file(&folder), &serde_json::to_vec_pretty(&record)?)?;
-        Ok(modules)
+        Ok(built)
     }
 
     fn choose(&self, members: Vec<Package>) -> Result<Vec<Package>> {
@@ -160,7 +173,7 @@ fn finish_all(
     wasm_opt: Option<&WasmOpt>,
     record: &BTreeMap<String, Module>,
     folder: &Path,
-) -> Result<Vec<Module>> {
+) -> Result<Vec<Built>> {
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let queue = Mutex::new(compiled.into_iter());
     let done = Mutex::new(Vec::new());
@@ -171,15 +184,15 @@ fn finish_all(
                     let Some((name, file)) = unpoisoned(&queue).next() else { break };
                     let module = finish(&name, &file, wasm_opt, record.get(&name), folder)
                         .with_context(|| format!("{name} was compiled, but its module cannot be finished"));
-                    unpoisoned(&done).push(module);
+                    unpoisoned(&done).push(module.map(|module| Built { module, compiled: file }));
                 }
             });
         }
     });
-    let mut modules =
+    let mut built =
         done.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().collect::<Result<Vec<_>>>()?;
-    modules.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(modules)
+    built.sort_by(|a, b| a.module.name.cmp(&b.module.name));
+    Ok(built)
 }
 
 fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -211,13 +224,13 @@ fn finish(
         return Ok(before.clone());
     }
 
-    let pruned = finish::prune(&raw)?;
+    let pruned = prune(&raw, Names::Dropped)?;
     let mut bytes = pruned.bytes;
     if let Some(wasm_opt) = wasm_opt {
         println!("  optimising {name}");
         let (from, to) = (folder.join(format!(".{name}.in")), folder.join(format!(".{name}.out")));
         staging::write_file(&from, &bytes)?;
-        wasm_opt.optimise(&from, &to)?;
+        wasm_opt.optimise(&from, &to, Names::Dropped)?;
         bytes = fs::read(&to)?;
         fs::remove_file(&from)?;
         fs::remove_file(&to)?;

@@ -20,12 +20,12 @@ const LARGEST_MODULE: usize = 300 * 1024;
 const LARGER: [(&str, usize); 7] = [
     ("_auth", 800 * 1024),
     // Its actions are in no other module (docs/decisions/0006).
-    ("_header_routing", 320 * 1024),
+    ("_header_routing", 340 * 1024),
     // The index over limits (docs/decisions/0007).
     ("_rate_limit", 320 * 1024),
-    ("_suite", 1100 * 1024),
-    ("_telemetry", 320 * 1024),
-    ("_trapping", 328 * 1024),
+    ("_suite", 1180 * 1024),
+    ("_telemetry", 380 * 1024),
+    ("_trapping", 380 * 1024),
     ("_vectors", 400 * 1024),
 ];
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod dist;
 mod lint;
 mod paths;
 mod process;
@@ -33,6 +34,8 @@ enum Word {
     Setup(setup::Setup),
     /// Compile the filters to `target/wasm/tidegate_FILTER.wasm`.
     Build(build::Build),
+    /// Make what is released: modules, the names of their functions, bills of materials, images, digests.
+    Dist(dist::Dist),
     /// Run all four filters in a real Envoy, with requests to try.
     Up(up::Args),
     /// Run the tests.
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().word {
         Word::Setup(setup) => setup.run(),
         Word::Build(build) => build.run().map(drop),
+        Word::Dist(dist) => dist.run(),
         Word::Up(up) => up.run(),
         Word::Test(test) => match test.run() {
             // Its last line has told; nothing may follow it.

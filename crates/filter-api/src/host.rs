@@ -99,8 +99,6 @@ impl Property {
     pub const UPSTREAM_CLUSTER: Self = Self(b"xds\0cluster_name");
     /// Address and port of the upstream host.
     pub const UPSTREAM_ADDRESS: Self = Self(b"upstream\0address");
-    /// Status of the response, as a little-endian 64-bit integer; absent if there was none.
-    pub const RESPONSE_CODE: Self = Self(b"response\0code");
     /// Why the response is what it is: `via_upstream`, `cluster_not_found`, `route_not_found`, a filter's own word…
     pub const RESPONSE_CODE_DETAILS: Self = Self(b"response\0code_details");
     /// Time from the request's start to its end in nanoseconds, as a little-endian 64-bit integer.
@@ -238,6 +236,9 @@ pub trait Host: Clock {
     /// One header of the request, its values joined by commas: where one or two are wanted, it costs less than reading all
     /// of them. Given when [`Host::request_headers`] is.
     fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>>;
+
+    /// The status that the client got, when the exchange has ended; `None` if it got none.
+    fn response_status(&self) -> Option<u16>;
 
     /// Reads response headers: when they arrive, and when the exchange has ended.
     ///

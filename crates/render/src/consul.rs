@@ -24,7 +24,7 @@ pub(crate) fn render(configuration: &Configuration, options: &Options) -> Result
         ("false", "Requests pass unmeasured where the filter cannot run: no reason to refuse them.")
     };
     let direction_why = if outbound {
-        "For what the service sends to others. Consul puts the filter before the router of each upstream's listener."
+        "For what the service sends to others. Consul puts the filter before the router of each upstream's listener: one\nthat speaks TCP would have none, and then Consul sends this sidecar nothing any more."
     } else {
         "For what others send to the service. Intentions come first: who they deny never reaches the filter."
     };
@@ -93,7 +93,7 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
     if configuration.variables().is_empty() {
         return String::new();
     }
-    let quoted: Vec<String> = configuration
+    let mut quoted: Vec<String> = configuration
         .variables()
         .iter()
         .filter(|name| !options.variables.contains_key(*name))
@@ -102,6 +102,11 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
     let given: Vec<String> =
         options.variables.iter().map(|(name, value)| format!("{name} = \"{value}\"")).collect();
     let mut words = Vec::new();
+    let mut note = "";
+    if let [_] = quoted.as_slice() {
+        quoted.push("\"UNSET\"".to_owned());
+        note = "# Consul 1.22 takes a list of one text for the text itself and refuses it, hence a name that nothing has.\n";
+    }
     if !quoted.is_empty() {
         words.push(format!("HostEnvKeys = [{}]", quoted.join(", ")));
     }
@@ -110,7 +115,7 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
     }
     format!(
         "# Secrets that must be known in the clear are read from the sidecar's environment, never from the configuration.\n\
-         EnvironmentVariables = {{ {} }}\n",
+         {note}EnvironmentVariables = {{ {} }}\n",
         words.join(", ")
     )
 }

@@ -7,7 +7,8 @@ use crate::options::{Module, Options, Place};
 use crate::template::{Values, fill};
 use crate::{Error, capabilities, stats};
 
-const BOOTSTRAP: &str = include_str!("../templates/envoy/bootstrap.yaml");
+const HEAD: &str = include_str!("../templates/envoy/bootstrap-head.yaml");
+const BODY: &str = include_str!("../templates/envoy/bootstrap.yaml");
 const PLUGIN: &str = include_str!("../templates/envoy/plugin.yaml");
 const HTTP_FILTER: &str = include_str!("../templates/envoy/http-filter.yaml");
 const ROUTE: &str = include_str!("../templates/envoy/route.yaml");
@@ -18,62 +19,102 @@ const CLUSTER: &str = include_str!("../templates/envoy/cluster.yaml");
 /// # Errors
 /// Where a cluster is called of which the options do not say where it is.
 pub fn bootstrap(configurations: &[Configuration], options: &Options) -> Result<String, Error> {
-    let (Some(first), mut http_filters) = (configurations.first(), String::new()) else {
-        return Err(Error::Ambiguous(Vec::new()));
-    };
-    let mut values = common(first, options);
+    let first = configurations.first().ok_or_else(|| Error::Ambiguous(Vec::new()))?;
+    let site = Site { listen: ("127.0.0.1", 10000), modules: "target/wasm", meshed: false };
+    let head = fill(HEAD, &common(first, options))?;
+    Ok(format!("{head}\n{}", body(configurations, options, &site)?))
+}
+
+/// Where an Envoy stands.
+pub(crate) struct Site {
+    /// What its listener listens on.
+    pub(crate) listen: (&'static str, u16),
+    /// The folder of its modules.
+    pub(crate) modules: &'static str,
+    /// Whether Linkerd's proxy takes its requests where a header says.
+    pub(crate) meshed: bool,
+}
+
+/// The file without the comment that it begins with.
+pub(crate) fn body(
+    configurations: &[Configuration],
+    options: &Options,
+    site: &Site,
+) -> Result<String, Error> {
+    let mut http_filters = String::new();
     let mut called: Vec<Called> = Vec::new();
     let mut routes: Vec<String> = Vec::new();
     for configuration in configurations {
-        let filter = http_filter(configuration, options, "target/wasm")?;
-        http_filters.push_str(&fill("- {{item}}\n", &Values::from([("item", filter)]))?);
+        http_filters.push_str(&item(&http_filter(configuration, options, site.modules)?)?);
         called.extend(configuration.clusters());
         routes.extend(configuration.routes());
     }
+    // A header that a client wrote must not decide; where header-routing has taken it away, a rule may have written it.
+    let (append_action, fate) = if routes.is_empty() {
+        ("OVERWRITE_IF_EXISTS_OR_ADD", "overwritten")
+    } else {
+        ("ADD_IF_ABSENT", "gone by now, and what a rule of header-routing wrote stays")
+    };
     if routes.is_empty() {
         routes.push("stable".to_owned());
     }
     called.sort_unstable();
     called.dedup();
-    let mut clusters = String::new();
+    let (mut clusters, mut table) = (String::new(), Vec::new());
     for (number, route) in routes.iter().enumerate() {
-        let place = options.clusters.get(route).cloned().unwrap_or_else(|| Place {
-            host: "127.0.0.1".to_owned(),
-            port: 18081_u16.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
-            tls: false,
-        });
-        clusters.push_str(&item(&backend(route, &place)?)?);
+        let place = backend_place(route, number, options, site)?;
+        let destination = if site.meshed { place.to_string() } else { String::new() };
+        table.push((route.as_str(), destination));
+        clusters.push_str(&item(&cluster_at(route, &place, "backend")?)?);
     }
     for called in &called {
         clusters.push_str(&item(&cluster(called, options)?)?);
     }
     let telemetry: Vec<_> =
         configurations.iter().filter_map(|configuration| configuration.telemetry.as_ref()).collect();
-    values.extend([
+    let values = Values::from([
+        ("listen_host", site.listen.0.to_owned()),
+        ("listen_port", site.listen.1.to_string()),
         ("stats", stats::envoy_stats(&telemetry)),
         ("http_filters", http_filters),
-        ("routes", route_table(&routes)?),
+        ("routes", route_table(&table, append_action, fate)?),
         ("clusters", clusters),
     ]);
-    Ok(fill(BOOTSTRAP, &values)?)
+    Ok(fill(BODY, &values)?)
 }
 
-/// The first route is the one for all others; each of these by what header-routing says.
-fn route_table(routes: &[String]) -> Result<String, Error> {
+/// Where the backend of a route is: on a machine of one's own, on ports beside each other; in a mesh it must be said.
+fn backend_place(route: &str, number: usize, options: &Options, site: &Site) -> Result<Place, Error> {
+    if let Some(place) = options.clusters.get(route) {
+        return Ok(place.clone());
+    }
+    if site.meshed {
+        return Err(Error::NoPlace(route.to_owned()));
+    }
+    let port = 18081_u16.saturating_add(u16::try_from(number).unwrap_or(u16::MAX));
+    Ok(Place { host: "127.0.0.1".to_owned(), port, tls: false })
+}
+
+/// Routes with what Linkerd's proxy is told. The first is the one for all others; each of these by what header-routing says.
+fn route_table(routes: &[(&str, String)], append_action: &str, fate: &str) -> Result<String, Error> {
     let mut table = String::new();
-    if let Some((default, others)) = routes.split_first() {
-        if !others.is_empty() {
-            table.push_str(
-                "# Filter state rather than the header: no client can set it, whatever stands in front of the filter.\n",
-            );
-        }
-        for route in others {
-            table.push_str(&fill(ROUTE, &Values::from([("route", route.clone())]))?);
-        }
-        table.push_str(&fill(
-            "- name: {{route}}\n  match: {prefix: /}\n  route: {cluster: {{route}}}\n",
-            &Values::from([("route", default.clone())]),
-        )?);
+    let Some((default, others)) = routes.split_first() else { return Ok(table) };
+    if !others.is_empty() {
+        table.push_str(
+            "# Filter state rather than the header: no client can set it, whatever stands in front of the filter.\n",
+        );
+    }
+    for (chosen, (route, destination)) in
+        others.iter().map(|route| ("true", route)).chain(std::iter::once(("", default)))
+    {
+        let values = Values::from([
+            ("route", (*route).to_owned()),
+            ("chosen", chosen.to_owned()),
+            ("destination", destination.clone()),
+            ("append_action", append_action.to_owned()),
+            ("fate", fate.to_owned()),
+        ]);
+        table.push_str(&fill(ROUTE, &values)?);
     }
     Ok(table)
 }
@@ -151,10 +192,6 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
 pub(crate) fn cluster(called: &Called, options: &Options) -> Result<String, Error> {
     let place = options.clusters.get(&called.name).ok_or_else(|| Error::NoPlace(called.name.clone()))?;
     cluster_at(&called.name, place, if called.grpc { "grpc" } else { "http" })
-}
-
-fn backend(name: &str, place: &Place) -> Result<String, Error> {
-    cluster_at(name, place, "backend")
 }
 
 fn cluster_at(name: &str, place: &Place, protocol: &str) -> Result<String, Error> {

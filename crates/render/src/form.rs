@@ -72,13 +72,15 @@ pub enum Form {
     ExtensionPolicyImage,
     /// An `EnvoyPatchPolicy`, with a module in a file.
     PatchPolicy,
-    /// An ingress of Envoy's, meshed by Linkerd.
-    MeshedIngress,
+    /// An Envoy that Linkerd meshes, for callers in the mesh: their requests pass Linkerd's proxy.
+    LinkerdMesh,
+    /// The same for callers from outside: theirs do not.
+    LinkerdPublic,
 }
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Bootstrap,
         Self::WasmPlugin,
         Self::TrafficExtension,
@@ -95,7 +97,8 @@ impl Form {
         Self::ExtensionPolicyHttp,
         Self::ExtensionPolicyImage,
         Self::PatchPolicy,
-        Self::MeshedIngress,
+        Self::LinkerdMesh,
+        Self::LinkerdPublic,
     ];
 
     /// As on the command line and, for Istio, in file names.
@@ -118,7 +121,8 @@ impl Form {
             Self::ExtensionPolicyHttp => "http",
             Self::ExtensionPolicyImage => "image",
             Self::PatchPolicy => "patch",
-            Self::MeshedIngress => "ingress",
+            Self::LinkerdMesh => "mesh",
+            Self::LinkerdPublic => "public",
         }
     }
 
@@ -131,7 +135,7 @@ impl Form {
                 Host::Consul
             }
             Self::ExtensionPolicyHttp | Self::ExtensionPolicyImage | Self::PatchPolicy => Host::EnvoyGateway,
-            Self::MeshedIngress => Host::Linkerd,
+            Self::LinkerdMesh | Self::LinkerdPublic => Host::Linkerd,
             _ => Host::Istio,
         }
     }

@@ -5,7 +5,7 @@ use crate::configuration::Configuration;
 use crate::form::{Form, Host};
 use crate::options::Options;
 use crate::template::Values;
-use crate::{consul, envoy, envoy_gateway, istio};
+use crate::{consul, envoy, envoy_gateway, istio, linkerd};
 
 /// A manifest, and what its reader should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +29,11 @@ pub fn render(configuration: &Configuration, options: &Options) -> Result<Manife
         return Err(Error::BadName(name));
     }
     let text = match options.form.host() {
-        Host::Envoy | Host::Linkerd => envoy::bootstrap(std::slice::from_ref(configuration), options)?,
+        Host::Envoy => envoy::bootstrap(std::slice::from_ref(configuration), options)?,
         Host::Istio => istio::render(configuration, options)?,
         Host::Consul => consul::render(configuration, options)?,
         Host::EnvoyGateway => envoy_gateway::render(configuration, options)?,
+        Host::Linkerd => linkerd::render(configuration, options)?,
     };
     Ok(Manifest { text, warnings: warnings(configuration, options) })
 }
@@ -52,7 +53,7 @@ pub(crate) fn common(configuration: &Configuration, options: &Options) -> Values
     let namespace = options.namespace.clone().unwrap_or_else(|| {
         match options.form {
             form if form.is_gateway() => "istio-system",
-            form if form.host() == Host::Istio => "shop",
+            form if matches!(form.host(), Host::Istio | Host::Linkerd) => "shop",
             _ => "default",
         }
         .to_owned()
@@ -90,12 +91,13 @@ fn warnings(configuration: &Configuration, options: &Options) -> Vec<String> {
             options.form.name()
         ));
     }
-    if options.form.host() == Host::Linkerd && configuration.trusted_hops() == 0 {
+    if options.form == Form::LinkerdMesh && configuration.trusted_hops() < 2 {
         for limit in configuration.limits_by_address() {
             warnings.push(format!(
                 "the limit `{limit}` counts by `source`, and behind linkerd-proxy every request comes from loopback: all \
                  clients would share one count. Count by an identity (`principal`), or say with client_address: \
-                 {{trusted_hops: N}} how many entries of X-Forwarded-For proxies of your own have added"
+                 {{trusted_hops: N}} how many entries of X-Forwarded-For proxies of your own have added, this Envoy's (which is \
+                 loopback) among them: two at least"
             ));
         }
     }

@@ -24,6 +24,9 @@ pub const SOURCES: [(&str, Filter); 7] = [
     ("suite", Filter::Suite),
 ];
 
+/// Those that make sense behind Linkerd's proxy only.
+pub const LINKERD_SOURCES: [(&str, Filter); 1] = [("auth-linkerd", Filter::Auth)];
+
 /// The folder of the configurations, below that of the manifests.
 const FILTERS: &str = "filters";
 
@@ -55,7 +58,7 @@ pub fn tree(folder: &Path) -> Result<Tree, Broken> {
     let mut files = Tree::new();
     let mut suite = None;
     let mut telemetry = Vec::new();
-    for (name, filter) in SOURCES {
+    for (name, filter) in SOURCES.into_iter().chain(LINKERD_SOURCES) {
         let file = PathBuf::from(FILTERS).join(format!("{name}.yaml"));
         let text = std::fs::read_to_string(folder.join(&file))
             .map_err(|error| Broken { file: file.clone(), why: error.to_string() })?;
@@ -78,8 +81,14 @@ pub fn tree(folder: &Path) -> Result<Tree, Broken> {
 
 fn manifests(name: &str, configuration: &Configuration, files: &mut Tree) -> Result<(), Error> {
     for form in Form::ALL {
+        let only_linkerd = LINKERD_SOURCES.iter().any(|(source, _)| *source == name);
         let file = match (form, form.host()) {
-            (Form::Clusters | Form::Stats, _) | (_, Host::Linkerd) => continue,
+            (Form::Clusters | Form::Stats, _) => continue,
+            (Form::LinkerdMesh, _) => format!("linkerd/{name}.yaml"),
+            // Callers from outside have no identity in the mesh.
+            (Form::LinkerdPublic, _) if !only_linkerd => format!("linkerd/{name}-public.yaml"),
+            _ if only_linkerd => continue,
+            (_, Host::Linkerd) => continue,
             (_, Host::Envoy) => format!("{name}.yaml"),
             (_, Host::Istio) => format!("istio/{name}/{}.yaml", form.name()),
             (Form::ServiceInbound, _) => format!("consul/{name}.hcl"),
@@ -155,9 +164,16 @@ fn options(form: Form, name: &str, file: &str) -> Options {
             ("collector", "otel-collector.shop.svc.cluster.local:4318"),
         ],
     };
+    let backends: &[(&str, &str)] = match form.host() {
+        Host::Linkerd => {
+            &[("stable", "web.shop.svc.cluster.local:80"), ("beta", "web-beta.shop.svc.cluster.local:80")]
+        }
+        _ => &[],
+    };
     options.clusters = places
-        .into_iter()
-        .filter_map(|(name, place)| Some((name.to_owned(), Place::parse(place)?)))
+        .iter()
+        .chain(backends)
+        .filter_map(|(name, place)| Some(((*name).to_owned(), Place::parse(place)?)))
         .collect();
     if form == Form::Bootstrap {
         options.notes = try_it(name).to_owned();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tidegate_render::{Configuration, Filter, Form, Options, SOURCES, render, tree};
+use tidegate_render::{Configuration, Filter, Form, LINKERD_SOURCES, Options, Place, SOURCES, render, tree};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy-config")
@@ -22,7 +22,7 @@ fn documents(text: &str) -> Vec<Value> {
 }
 
 fn source(name: &str) -> (Filter, Value) {
-    let filter = SOURCES.iter().find(|(source, _)| *source == name).unwrap().1;
+    let filter = SOURCES.iter().chain(&LINKERD_SOURCES).find(|(source, _)| *source == name).unwrap().1;
     let text = std::fs::read_to_string(folder().join(format!("filters/{name}.yaml"))).unwrap();
     (filter, serde_saphyr::from_str(&text).unwrap())
 }
@@ -55,7 +55,7 @@ fn from_hcl(text: &str) -> Value {
 
 /// The configuration's name in the name of a manifest: that of `istio/auth/wasmplugin.yaml` or `consul/auth-remote.hcl`.
 fn configured_by(file: &str) -> Option<&'static str> {
-    let names = SOURCES.iter().map(|(name, _)| *name);
+    let names = SOURCES.iter().chain(&LINKERD_SOURCES).map(|(name, _)| *name);
     let rest = file.split_once('/')?.1;
     let fits = |name: &&str| rest.strip_prefix(*name).is_some_and(|rest| rest.starts_with(['/', '.', '-']));
     names.filter(fits).max_by_key(|name| name.len())
@@ -72,6 +72,10 @@ fn every_manifest_holds_its_configuration_whole() {
         } else {
             let mut found = Vec::new();
             documents(&text).iter().for_each(|document| configurations(document, &mut found));
+            // A ConfigMap holds a file.
+            let held =
+                documents(&text).iter().find_map(|it| Some(it["data"]["envoy.yaml"].as_str()?.to_owned()));
+            held.iter().flat_map(|held| documents(held)).for_each(|held| configurations(&held, &mut found));
             found
         };
         assert_eq!(found, [expected], "{file}");
@@ -163,7 +167,8 @@ fn two_plugins_of_one_filter_share_nothing_where_they_have_two_names() {
             continue;
         }
         let named = |name: &str| {
-            let options = Options { name: Some(name.to_owned()), ..Options::new(form) };
+            let mut options = Options { name: Some(name.to_owned()), ..Options::new(form) };
+            options.clusters.insert("stable".to_owned(), Place::parse("web:80").unwrap());
             render(&configuration, &options).unwrap().text
         };
         let (one, two) = (named("one"), named("two"));
@@ -195,6 +200,36 @@ fn what_a_host_cannot_do_is_warned_of() {
         assert_eq!(warnings(form), Vec::<String>::new(), "{form:?}");
         let text = render(&configuration, &Options::new(form)).unwrap().text;
         assert!(text.contains("allow_on_headers_stop_iteration: true"), "{form:?}");
+    }
+}
+
+/// To an Envoy that Linkerd meshes every caller in the mesh comes from loopback.
+#[test]
+fn limits_by_address_behind_linkerds_proxy_are_warned_of() {
+    for (key, hops, form, warned) in [
+        ("[source]", 0, Form::LinkerdMesh, true),
+        ("[source]", 1, Form::LinkerdMesh, true),
+        ("[source]", 2, Form::LinkerdMesh, false),
+        ("[principal]", 0, Form::LinkerdMesh, false),
+        ("[{header: x-a}, source]", 0, Form::LinkerdMesh, true),
+        ("[source]", 0, Form::LinkerdPublic, false),
+        ("[source]", 0, Form::WasmPlugin, false),
+    ] {
+        for suite in [false, true] {
+            let limits = format!(
+                "{{limits: [{{name: by, key: {key}, quotas: [{{requests: 1, per: 1m}}]}}], client_address: {{trusted_hops: {hops}}}}}"
+            );
+            let text = if suite { format!("rate_limit: {limits}\n") } else { limits };
+            let configuration = Configuration::read(&text, None, None).unwrap();
+            let mut options = Options::new(form);
+            options.clusters.insert("stable".to_owned(), Place::parse("web:80").unwrap());
+            let warnings = render(&configuration, &options).unwrap().warnings.concat();
+            assert_eq!(
+                warnings.contains("the limit `by` counts by `source`"),
+                warned,
+                "{key} {hops} {form:?}"
+            );
+        }
     }
 }
 

@@ -6,5 +6,5 @@ mod replay;
 mod worker;
 
 pub use host::{FakeHost, Pairs};
-pub use replay::{replay_each, replay_folder};
+pub use replay::{costs, replay_each, replay_folder};
 pub use worker::{Exchange, Outcome, Worker, refusal, worker, worker_on};

@@ -93,6 +93,10 @@ impl Host for SharedHost<'_> {
         self.sent(name.as_str()).or_else(|| self.host.request_header(name))
     }
 
+    fn response_status(&self) -> Option<u16> {
+        self.host.response_status()
+    }
+
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {
         self.host.response_headers()
     }

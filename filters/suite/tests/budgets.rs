@@ -73,7 +73,7 @@ fn each_filter_makes_the_calls_that_it_must() {
         3,
     );
     // What was recorded is told at ticks.
-    check::<Telemetry>(TELEMETRY, "property 3", 0);
+    check::<Telemetry>(TELEMETRY, "property 2, response_status 1", 0);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn the_suite_reads_the_headers_once() {
     let all = format!(
         r#"{{"auth": {AUTH}, "rate_limit": {LIMIT}, "header_routing": {ROUTING}, "telemetry": {TELEMETRY}}}"#
     );
-    let calls = "add 4, clear_route_cache 1, edit 3, now 1, property 2, request_headers 1, set_property 2, set_shared 1, \
+    let calls = "add 4, clear_route_cache 1, edit 3, now 1, property 1, request_headers 1, response_status 1, set_property 2, set_shared 1, \
                  shared 1";
     check::<Suite>(&all, calls, 10);
     check::<Suite>(&format!(r#"{{"auth": {AUTH}}}"#), "add 2, edit 2, request_headers 1, set_property 1", 7);
@@ -118,9 +118,14 @@ fn each_kind_of_request_has_its_cost() {
     same(
         "telemetry, spans",
         of::<Telemetry>(spans, &[user]),
-        "add 1, edit 1, property 17, request_headers 2",
+        "add 1, edit 1, property 16, request_headers 2, response_status 1",
         39,
     );
-    same("telemetry, logs", of::<Telemetry>(logs, &[user]), "add 1, property 15, request_headers 1", 26);
-    same("telemetry, a log that is not written", of::<Telemetry>(unsampled, &[user]), "property 1", 0);
+    same(
+        "telemetry, logs",
+        of::<Telemetry>(logs, &[user]),
+        "add 1, property 14, request_headers 1, response_status 1",
+        26,
+    );
+    same("telemetry, a log that is not written", of::<Telemetry>(unsampled, &[user]), "response_status 1", 0);
 }

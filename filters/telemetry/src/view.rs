@@ -120,10 +120,7 @@ impl<'a> View<'a> {
 
     /// The response's status; `None` if there was no response.
     pub(crate) fn status(&self) -> Option<u16> {
-        *self.status.get_or_init(|| {
-            let status = self.number(Property::RESPONSE_CODE)?;
-            u16::try_from(status).ok().filter(|status| *status > 0)
-        })
+        *self.status.get_or_init(|| self.host.response_status())
     }
 
     /// From the request's first byte to the response's last.

@@ -11,6 +11,13 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_value(
+        map: u32,
+        name: *const u8,
+        len: usize,
+        data: *mut *mut u8,
+        size: *mut usize,
+    ) -> u32;
     fn proxy_set_header_map_pairs(map: u32, data: *const u8, size: usize) -> u32;
     fn proxy_get_buffer_bytes(
         kind: u32,
@@ -56,6 +63,7 @@ unsafe extern "C" {
 static CALLBACKS: [u8; 64] = *b"proxy_on_request_headers\nproxy_on_response_headers\nproxy_on_log\n";
 
 const REQUEST: u32 = 0;
+const RESPONSE: u32 = 2;
 const COUNTER: u32 = 0;
 const PLUGIN_CONFIGURATION: u32 = 7;
 /// The host's answers land here, one over the other.
@@ -67,8 +75,18 @@ static OTHERS: AtomicU32 = AtomicU32::new(0);
 static WITHOUT: AtomicU32 = AtomicU32::new(0);
 
 /// What can be left out, by the word in the configuration.
-const PARTS: [&str; 9] =
-    ["headers", "time", "shared", "counters", "filter-state", "edits", "reroute", "properties", "one-by-one"];
+const PARTS: [&str; 10] = [
+    "headers",
+    "time",
+    "shared",
+    "counters",
+    "filter-state",
+    "edits",
+    "reroute",
+    "properties",
+    "one-by-one",
+    "status-as-header",
+];
 const HEADERS: usize = 0;
 const TIME: usize = 1;
 const SHARED: usize = 2;
@@ -79,6 +97,8 @@ const REROUTE: usize = 6;
 const PROPERTIES: usize = 7;
 /// Instead of three edits, all headers in one call.
 const ONE_BY_ONE: usize = 8;
+/// Instead of it, as an attribute.
+const STATUS_AS_HEADER: usize = 9;
 
 /// The bucket of a key, as large as the suite's.
 static BUCKET: [u8; 32] = [0; 32];
@@ -161,7 +181,12 @@ extern "C" fn proxy_on_response_headers(_: u32, _: u32, _: u32) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn proxy_on_log(_: u32) {
     if with(PROPERTIES) {
-        ["response\0code", "xds\0route_name", "request\0duration"].into_iter().for_each(property);
+        if with(STATUS_AS_HEADER) {
+            header(RESPONSE, ":status");
+        } else {
+            property("response\0code");
+        }
+        ["xds\0route_name", "request\0duration"].into_iter().for_each(property);
     }
     // The suite tells what telemetry recorded at ticks; the bench wants to see that requests came here.
     count(&COUNTED);
@@ -209,6 +234,12 @@ fn property(path: &str) {
     let (mut data, mut size) = (null_mut(), 0);
     // SAFETY: as for other answers of the host.
     unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
+}
+
+fn header(map: u32, name: &str) {
+    let (mut data, mut size) = (null_mut(), 0);
+    // SAFETY: as for other answers of the host.
+    unsafe { proxy_get_header_map_value(map, name.as_ptr(), name.len(), &raw mut data, &raw mut size) };
 }
 
 fn set_property(path: &str, value: &str) {

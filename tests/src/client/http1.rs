@@ -26,6 +26,11 @@ impl Connection {
     pub fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect_timeout(&address, LIMIT)
             .with_context(|| format!("connecting to {address}"))?;
+        Self::over(stream)
+    }
+
+    /// Over a connection that is there already.
+    pub fn over(stream: TcpStream) -> Result<Self> {
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_write_timeout(Some(LIMIT))?;
         stream.set_nodelay(true)?;

@@ -56,17 +56,26 @@ const WRAPPERS: [&str; 21] = [
 ];
 
 /// A module without what its filter does not use.
-pub(super) struct Pruned {
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Pruned {
+    pub(crate) bytes: Vec<u8>,
     /// The callbacks kept beside [`ALWAYS`], in alphabetical order.
     pub(super) callbacks: Vec<String>,
 }
 
+/// Whether functions keep their names, which are for debuggers and half of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    Kept,
+    Dropped,
+}
+
 /// Prunes a compiled module.
-pub(super) fn prune(raw: &[u8]) -> Result<Pruned> {
-    // Names and producers are for debuggers, and half of the file.
+pub(crate) fn prune(raw: &[u8], names: Names) -> Result<Pruned> {
     let mut config = ModuleConfig::new();
-    config.generate_name_section(false).generate_producers_section(false).generate_dwarf(false);
+    config
+        .generate_name_section(names == Names::Kept)
+        .generate_producers_section(false)
+        .generate_dwarf(false);
     let mut module = config.parse(raw).context("the compiled module does not parse")?;
 
     let callbacks = listed(&mut module)?;

@@ -32,6 +32,9 @@ const WAYS: &[(&str, Prepare, Find)] = &[
         || go::find_tool_of("istio", "istio-discovery"),
     ),
     ("istioctl", || go::tool_of("istio", "istioctl"), || go::find_tool_of("istio", "istioctl")),
+    ("consul", || go::tool("consul"), || go::find_tool("consul")),
+    ("envoy-gateway", || go::tool("envoy-gateway"), || go::find_tool("envoy-gateway")),
+    ("docker-registry", registry, || Ok(find_registry())),
     ("schemas", schemas::prepare, schemas::find),
 ];
 
@@ -45,6 +48,18 @@ fn prometheus(program: &str) -> Result<PathBuf> {
 
 fn find_prometheus(program: &str) -> Option<PathBuf> {
     process::on_path(program).or_else(|| deb::find("prometheus", &format!("usr/bin/{program}")))
+}
+
+/// A registry for images: from `PATH`, else out of Debian's package.
+fn registry() -> Result<PathBuf> {
+    match process::on_path("docker-registry") {
+        Some(found) => Ok(found),
+        None => deb::program("docker-registry", "usr/bin/docker-registry"),
+    }
+}
+
+fn find_registry() -> Option<PathBuf> {
+    process::on_path("docker-registry").or_else(|| deb::find("docker-registry", "usr/bin/docker-registry"))
 }
 
 /// Makes those of a tier ready. One that cannot be had is reported, and no reason to do without the others: the tests that

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::{Node, network};
+use crate::build::Names;
 use crate::{paths, process, staging};
 
 /// A wasm-opt that starts.
@@ -71,9 +72,13 @@ impl WasmOpt {
     }
 
     /// Optimises `from` into `to`, for speed as well as size.
-    pub(crate) fn optimise(&self, from: &Path, to: &Path) -> Result<()> {
+    pub(crate) fn optimise(&self, from: &Path, to: &Path, names: Names) -> Result<()> {
         let mut command = Command::new(&self.node);
-        command.arg(&self.script).args(OPTIONS).arg(from).arg("-o").arg(to);
+        command.arg(&self.script).args(OPTIONS);
+        if names == Names::Kept {
+            command.arg("--debuginfo");
+        }
+        command.arg(from).arg("-o").arg(to);
         let name = from.file_stem().unwrap_or_default().to_string_lossy();
         let what = format!("optimising {}", name.trim_start_matches('.'));
         process::quietly(&what, &mut command, Duration::from_secs(300))?;

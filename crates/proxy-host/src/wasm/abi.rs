@@ -38,6 +38,13 @@ mod raw {
             size: *mut usize,
         ) -> u32;
         pub(super) fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+        pub(super) fn proxy_get_header_map_value(
+            map: u32,
+            name: *const u8,
+            name_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
         pub(super) fn proxy_replace_header_map_value(
             map: u32,
             name: *const u8,
@@ -197,6 +204,10 @@ pub(super) fn add_header(map: u32, name: &str, value: &[u8]) -> Result<(), HostE
 
 pub(super) fn remove_header(map: u32, name: &str) -> Result<(), HostError> {
     check(unsafe { proxy_remove_header_map_value(map, name.as_ptr(), name.len()) })
+}
+
+pub(super) fn header(map: u32, name: &str) -> Result<Box<[u8]>, HostError> {
+    returned(|data, size| unsafe { proxy_get_header_map_value(map, name.as_ptr(), name.len(), data, size) })
 }
 
 pub(super) fn property(path: &[u8]) -> Result<Box<[u8]>, HostError> {

@@ -11,7 +11,7 @@ use tidegate_filter_api::{
 };
 use tidegate_proxy_host::{Map, Wire};
 
-use crate::allocations::Uncounted;
+use crate::allocations::{self, Uncounted};
 
 /// Header pairs, in order.
 pub type Pairs = Vec<(String, Vec<u8>)>;
@@ -37,6 +37,8 @@ pub struct FakeHost {
     pub(super) request_body: RefCell<Vec<u8>>,
     pub(super) response: RefCell<Pairs>,
     pub(super) response_body: RefCell<Vec<u8>>,
+    /// What the client got in the end.
+    pub(super) status: Cell<Option<u16>>,
     pub(super) reply: RefCell<Option<LocalReply>>,
     calls: RefCell<Vec<Callout>>,
     pub(super) under_way: RefCell<BTreeSet<CallToken>>,
@@ -46,6 +48,8 @@ pub struct FakeHost {
     was_reset: Cell<bool>,
     /// How often each call was made.
     made: RefCell<BTreeMap<&'static str, usize>>,
+    /// How often the filter asked for memory, where the program counts that.
+    allocated: Cell<u64>,
     /// Calls that fail until further notice, by name, and the error they fail with.
     failing: RefCell<BTreeMap<&'static str, HostError>>,
 }
@@ -151,6 +155,18 @@ impl FakeHost {
     pub fn take_made(&self) -> String {
         let made = self.made.take();
         made.iter().map(|(call, times)| format!("{call} {times}")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Lets the filter work and counts how often it asks for memory.
+    pub(super) fn spend<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (result, allocated) = allocations::count(work);
+        self.allocated.set(self.allocated.get() + allocated);
+        result
+    }
+
+    /// What was spent since the last call: `add 2, now 1; 7 allocations`.
+    pub(super) fn take_spent(&self) -> String {
+        format!("{}; {} allocations", self.take_made(), self.allocated.take())
     }
 
     /// How often the route was to be chosen again.
@@ -307,6 +323,11 @@ impl Host for FakeHost {
     fn request_header(&self, name: &HeaderName) -> Option<Vec<u8>> {
         let _host = self.enter("request_header");
         self.joined(name.as_str())
+    }
+
+    fn response_status(&self) -> Option<u16> {
+        let _host = self.enter("response_status");
+        self.status.get()
     }
 
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {

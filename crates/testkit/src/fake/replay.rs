@@ -9,6 +9,7 @@ use tidegate_filter_api::{Filter, LocalReply, Property};
 use tidegate_proxy_host::pipeline::Plugin;
 
 use super::{FakeHost, Outcome, Pairs, Worker, files};
+use crate::allocations::Uncounted;
 use crate::scenario::{Request, Response, Scenario, Target, refusal, run, shown};
 
 /// Replays every scenario file of a folder under `tests/scenarios` on `F`.
@@ -37,25 +38,54 @@ pub fn replay_each<F: Filter>(folder: &str, configure: impl Fn(&Scenario) -> Res
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// What each request of each scenario of a folder costs a filter: calls to the host and allocations, a line for each
+/// request, equal neighbours together. Allocations are counted where the test program installs
+/// [`crate::allocations::Counting`].
+///
+/// # Panics
+/// As [`replay_folder`].
+#[must_use]
+pub fn costs<F: Filter>(folder: &str, configure: impl Fn(&Scenario) -> Option<Value>) -> String {
+    capture_log();
+    let mut text = String::new();
+    for file in files::list(folder).expect("the folder is there") {
+        let configure =
+            |scenario: &Scenario| configure(scenario).ok_or_else(|| "no configuration".to_owned());
+        let costs = replay::<F>(&file, configure).unwrap_or_else(|failure| panic!("{failure}"));
+        let name = file.rsplit('/').next().unwrap_or_default();
+        text.push_str(&format!("{name}\n"));
+        let mut number = 0;
+        for same in costs.chunk_by(|one, next| one == next) {
+            let (first, last) = (number + 1, number + same.len());
+            let which = if first == last { first.to_string() } else { format!("{first}-{last}") };
+            text.push_str(&format!("  {which}: {}\n", same.first().expect("chunks are not empty")));
+            number = last;
+        }
+    }
+    text
+}
+
 fn replay<F: Filter>(
     name: &str,
     configure: impl Fn(&Scenario) -> Result<Value, String>,
-) -> Result<(), String> {
+) -> Result<Vec<String>, String> {
     let text = files::read(name)?;
     let scenario = Scenario::parse(&text).map_err(|error| format!("{name}: {error}"))?;
     let configuration = configure(&scenario).map_err(|error| format!("{name}: {error}"))?;
     LOG.with_borrow_mut(String::clear);
+    COSTS.take();
     let host = FakeHost::new();
     for (variable, value) in &scenario.environment {
         host.set_variable(variable, value.as_bytes());
     }
     let plugin = Plugin::<F>::configure(configuration.to_string().as_bytes(), &*host);
     match (plugin, scenario.refused.is_empty()) {
-        (Ok(plugin), true) => run(name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) }),
-        (Err(errors), false) => refusal(name, &scenario, &errors.to_string()),
-        (Ok(_), false) => Err(format!("{name}: a configuration that is to be refused was accepted")),
-        (Err(errors), true) => Err(format!("{name}: refused:\n{errors}")),
+        (Ok(plugin), true) => run(name, &scenario, &mut Worker { host, plugin: Rc::new(plugin) })?,
+        (Err(errors), false) => refusal(name, &scenario, &errors.to_string())?,
+        (Ok(_), false) => return Err(format!("{name}: a configuration that is to be refused was accepted")),
+        (Err(errors), true) => return Err(format!("{name}: refused:\n{errors}")),
     }
+    Ok(COSTS.take())
 }
 
 impl<F: Filter> Target for Worker<F> {
@@ -82,6 +112,8 @@ impl<F: Filter> Target for Worker<F> {
         }
         // Envoy chooses a route before the filters, and again when they ask it to.
         self.host.set(Property::ROUTE_NAME, backend(&pairs).as_bytes());
+        // Ticks in between are not the request's.
+        let _ = self.host.take_spent();
         let (mut outcome, mut exchange) = self.send_pairs(pairs, request.body.is_empty() && !request.grpc);
         if outcome == Outcome::Held {
             // In two pieces: a filter must not count on getting it whole.
@@ -107,6 +139,7 @@ impl<F: Filter> Target for Worker<F> {
         exchange.response_body(&response.body);
         self.describe(request, &response);
         exchange.end(Some(response.status), Duration::from_millis(1));
+        COSTS.with_borrow_mut(|costs| costs.push(self.host.take_spent()));
         Ok(response)
     }
 
@@ -211,6 +244,8 @@ fn header(text: &[u8]) -> Option<(String, Vec<u8>)> {
 
 thread_local! {
     static LOG: RefCell<String> = const { RefCell::new(String::new()) };
+    /// What the requests of the scenario under way cost.
+    static COSTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Capture;
@@ -228,6 +263,7 @@ impl log::Log for Capture {
     }
 
     fn log(&self, record: &log::Record<'_>) {
+        let _host = Uncounted::begin();
         LOG.with_borrow_mut(|log| {
             log.push_str(&record.args().to_string());
             log.push('\n');

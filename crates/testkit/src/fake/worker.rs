@@ -138,7 +138,7 @@ impl<F: Filter> Worker<F> {
             request: Pairs::new(),
         };
         drop(client);
-        let verdict = exchange.stream.on_request(end, &*self.host);
+        let verdict = self.host.spend(|| exchange.stream.on_request(end, &*self.host));
         (exchange.outcome(verdict), exchange)
     }
 
@@ -209,7 +209,7 @@ impl<F: Filter> Exchange<F> {
         let host = Rc::clone(&self.host);
         host.request_body.borrow_mut().extend_from_slice(piece);
         let available = host.request_body.borrow().len();
-        let verdict = self.stream.on_request_body(available, end, &*host);
+        let verdict = host.spend(|| self.stream.on_request_body(available, end, &*host));
         self.outcome(verdict)
     }
 
@@ -231,7 +231,7 @@ impl<F: Filter> Exchange<F> {
     pub(super) fn response_pairs(&mut self, pairs: Pairs) -> Pairs {
         let host = Rc::clone(&self.host);
         *host.response.borrow_mut() = pairs;
-        self.stream.on_response(&*host);
+        host.spend(|| self.stream.on_response(&*host));
         let _client = Uncounted::begin();
         host.response.borrow().clone()
     }
@@ -240,23 +240,20 @@ impl<F: Filter> Exchange<F> {
     pub fn response_body(&mut self, piece: &[u8]) {
         let host = Rc::clone(&self.host);
         *host.response_body.borrow_mut() = piece.to_vec();
-        self.stream.on_response_body(piece.len(), &*host);
+        host.spend(|| self.stream.on_response_body(piece.len(), &*host));
     }
 
     /// Ends the exchange: `status` is the response's, if there was one.
     pub fn end(mut self, status: Option<u16>, duration: Duration) {
         let attributes = Uncounted::begin();
         let number = |number: i64| number.to_le_bytes();
-        match status {
-            Some(status) => self.host.set(Property::RESPONSE_CODE, &number(status.into())),
-            None => self.host.unset(Property::RESPONSE_CODE),
-        }
+        self.host.status.set(status);
         let nanos = i64::try_from(duration.as_nanos()).expect("centuries are not tested");
         self.host.set(Property::REQUEST_DURATION, &number(nanos));
         drop(attributes);
         let host = Rc::clone(&self.host);
         *host.request.borrow_mut() = self.request;
-        self.stream.on_log(&*host);
+        host.spend(|| self.stream.on_log(&*host));
     }
 
     fn outcome(&mut self, verdict: Verdict) -> Outcome {

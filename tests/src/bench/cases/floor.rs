@@ -17,7 +17,7 @@ pub struct Part {
 }
 
 /// The kinds, in the order of the calls.
-pub const PARTS: [Part; 9] = [
+pub const PARTS: [Part; 10] = [
     Part { word: "headers", about: "all request headers, read" },
     Part { word: "time", about: "the time" },
     Part { word: "shared", about: "the bucket of the key, read and written" },
@@ -29,6 +29,10 @@ pub const PARTS: [Part; 9] = [
     Part {
         word: "one-by-one",
         about: "the three edits one by one, instead of all headers written in one call",
+    },
+    Part {
+        word: "status-as-header",
+        about: "the status as the response's header, instead of as an attribute",
     },
 ];
 

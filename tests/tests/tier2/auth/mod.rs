@@ -1,5 +1,6 @@
 //! The auth filter in real Envoys: what scenario files cannot say.
 
+mod in_the_middle;
 mod keys;
 mod paths;
 mod peers;
@@ -10,6 +11,13 @@ mod site;
 use libtest_mimic::Trial;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let all = [keys::trials(), paths::trials(), peers::trials(), secrets::trials(), services::trials()];
+    let all = [
+        in_the_middle::trials(),
+        keys::trials(),
+        paths::trials(),
+        peers::trials(),
+        secrets::trials(),
+        services::trials(),
+    ];
     all.into_iter().flatten().collect()
 }

@@ -36,9 +36,11 @@ fn site(appends: bool) -> Result<Site, Failed> {
     site_trusting(&json!({"identities": [{"exact": GATEWAY}]}), appends)
 }
 
-fn site_trusting(peers: &Value, appends: bool) -> Result<Site, Failed> {
-    let trusted = json!({"trusted": peers});
-    let mesh = json!({"mtls": {"trust_domain": "cluster.local", "xfcc": trusted, "l5d_client_id": trusted}});
+/// The same, with these believed what they write into Linkerd's header.
+fn site_trusting(proxies: &Value, appends: bool) -> Result<Site, Failed> {
+    let trusted = json!({"trusted": {"identities": [{"exact": GATEWAY}]}});
+    let linkerd = json!({"trusted": proxies});
+    let mesh = json!({"mtls": {"trust_domain": "cluster.local", "xfcc": trusted, "l5d_client_id": linkerd}});
     let auth = json!({
         "providers": {"mesh": mesh},
         "rules": [{"name": "open", "match": {"paths": [{"prefix": "/open"}]}, "allow": "anyone"},

@@ -30,6 +30,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let others = [
         Trial::test("manifests::a_route_without_a_filter", per_route_disabled),
         Trial::test("manifests::the_clusters_of_istio_are_clusters", istio_clusters),
+        Trial::test("manifests::what_is_not_among_the_capabilities_is_refused", capabilities),
     ];
     each.into_iter().chain(others).collect()
 }
@@ -175,4 +176,15 @@ fn istio_clusters() -> Result<(), Failed> {
         Some(missing) => Err(format!("no cluster {missing}:\n{listing}").into()),
         None => Ok(()),
     }
+}
+
+/// The lists are obeyed: without the call that reads headers auth can decide nothing, and refuses.
+fn capabilities() -> Result<(), Failed> {
+    let mut filters = patches("istio/auth/envoyfilter-inline-inbound.yaml")?;
+    let list = "/typed_config/config/capability_restriction_config/allowed_capabilities";
+    let list = filters.first_mut().and_then(|filter| filter.pointer_mut(list)).and_then(Value::as_object_mut);
+    list.ok_or("no capabilities")?.remove("proxy_get_header_map_pairs").ok_or("it was not among them")?;
+    let (envoy, _upstreams) = envoy_with(filters, &[], |_| {})?;
+    let seen = client::get(envoy.address(), "/healthz")?.status;
+    if seen == 500 { Ok(()) } else { Err(format!("expected 500, seen {seen}\n{}", envoy.log()).into()) }
 }

@@ -8,7 +8,7 @@ use super::files;
 use crate::needing::needing;
 
 /// What is for Kubernetes. Istio's `stats.yaml` is for Helm.
-const FOLDERS: [&str; 2] = ["istio", "envoy-gateway"];
+const FOLDERS: [&str; 3] = ["istio", "envoy-gateway", "linkerd"];
 
 /// Fields in which anything may stand: labels, and what is handed on to Envoy or a filter.
 const FREE: [&str; 8] =
@@ -32,7 +32,10 @@ fn resources() -> Result<Vec<(String, Value)>, Failed> {
         if file.ends_with("stats.yaml") {
             continue;
         }
-        resources.extend(documents.into_iter().map(|document| (file.display().to_string(), document)));
+        // Nothing that can be had describes Linkerd's own.
+        let documents =
+            documents.into_iter().filter(|document| document["apiVersion"] != "policy.linkerd.io/v1beta3");
+        resources.extend(documents.map(|document| (file.display().to_string(), document)));
     }
     Ok(resources)
 }
@@ -52,6 +55,9 @@ fn all() -> Result<(), Failed> {
         ("EnvoyPatchPolicy", 7),
         ("HTTPRoute", 2),
         ("Backend", 2),
+        ("Deployment", 15),
+        ("ConfigMap", 15),
+        ("Service", 15),
     ] {
         if kinds(kind) < least {
             faults.push(format!("expected at least {least} of {kind}, seen {}", kinds(kind)));
@@ -124,6 +130,8 @@ fn wrong_words() -> Result<(), Failed> {
         ("EnvoyPatchPolicy", "/spec/jsonPatches/0/operation/op", json!("insert")),
         ("HTTPRoute", "/spec/rules/0/matches/0/headers/0/type", json!("Prefix")),
         ("HTTPRoute", "/kind", json!("HttpRoute")),
+        ("Deployment", "/spec/replicas", json!("two")),
+        ("Service", "/spec/ports/0/port", json!("http")),
         ("EnvoyFilter", "/apiVersion", json!("networking.istio.io/v1")),
     ] {
         let mut resource = of_kind(kind).ok_or_else(|| format!("no {kind}"))?;

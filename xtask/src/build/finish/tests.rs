@@ -42,7 +42,7 @@ fn expected(more: &[&str]) -> BTreeSet<String> {
 #[test]
 fn only_listed_callbacks_stay() {
     let raw = module(&["proxy_on_log", "proxy_on_tick", "proxy_on_done"], &["proxy_on_log\\n"]);
-    let pruned = prune(&raw).unwrap();
+    let pruned = prune(&raw, Names::Dropped).unwrap();
     assert_eq!(exports(&pruned.bytes), expected(&["proxy_on_log"]));
     assert_eq!(pruned.callbacks, ["proxy_on_log"]);
     verify(&pruned.bytes, &pruned.callbacks).unwrap();
@@ -52,13 +52,13 @@ fn only_listed_callbacks_stay() {
 fn several_sections_add_up() {
     let raw =
         module(&["proxy_on_log", "proxy_on_tick"], &["proxy_on_log\\n", "proxy_on_tick\\nproxy_on_log\\n"]);
-    assert_eq!(prune(&raw).unwrap().callbacks, ["proxy_on_log", "proxy_on_tick"]);
+    assert_eq!(prune(&raw, Names::Dropped).unwrap().callbacks, ["proxy_on_log", "proxy_on_tick"]);
 }
 
 #[test]
 fn a_host_call_that_nothing_reaches_is_not_imported() {
     let raw = module(&["proxy_on_log"], &["proxy_on_log\\n"]);
-    let pruned = Module::from_buffer(&prune(&raw).unwrap().bytes).unwrap();
+    let pruned = Module::from_buffer(&prune(&raw, Names::Dropped).unwrap().bytes).unwrap();
     let imports: Vec<&str> = pruned.imports.iter().map(|import| import.name.as_str()).collect();
     assert_eq!(imports, ["proxy_log"]);
 }
@@ -66,7 +66,7 @@ fn a_host_call_that_nothing_reaches_is_not_imported() {
 #[test]
 fn the_section_is_gone() {
     let raw = module(&["proxy_on_log"], &["proxy_on_log\\n"]);
-    let bytes = prune(&raw).unwrap().bytes;
+    let bytes = prune(&raw, Names::Dropped).unwrap().bytes;
     assert!(!bytes.windows(SECTION.len()).any(|window| window == SECTION.as_bytes()));
 }
 
@@ -74,7 +74,7 @@ fn the_section_is_gone() {
 fn our_implementation_replaces_the_sdks() {
     let own = r#"(func (export "tidegate_on_log") (drop (call $done)))"#;
     let raw = module_and(&["proxy_on_log"], &["proxy_on_log\\n"], own);
-    let bytes = prune(&raw).unwrap().bytes;
+    let bytes = prune(&raw, Names::Dropped).unwrap().bytes;
     assert_eq!(exports(&bytes), expected(&["proxy_on_log"]));
     // The SDK's calls `proxy_log`, ours `proxy_done`.
     let pruned = Module::from_buffer(&bytes).unwrap();
@@ -85,31 +85,31 @@ fn our_implementation_replaces_the_sdks() {
 #[test]
 fn our_implementation_goes_where_the_callback_is_not_used() {
     let raw = module(&["proxy_on_log", "tidegate_on_tick", "proxy_on_tick"], &["proxy_on_log\\n"]);
-    assert_eq!(exports(&prune(&raw).unwrap().bytes), expected(&["proxy_on_log"]));
+    assert_eq!(exports(&prune(&raw, Names::Dropped).unwrap().bytes), expected(&["proxy_on_log"]));
 }
 
 #[test]
 fn no_section_says_what_to_write() {
-    let error = prune(&module(&[], &[])).err().unwrap().to_string();
+    let error = prune(&module(&[], &[]), Names::Dropped).err().unwrap().to_string();
     assert!(error.contains("export_filter!"), "{error}");
 }
 
 #[test]
 fn a_listed_callback_that_is_not_there_is_named() {
-    let error = prune(&module(&[], &["proxy_on_log\\n"])).err().unwrap().to_string();
+    let error = prune(&module(&[], &["proxy_on_log\\n"]), Names::Dropped).err().unwrap().to_string();
     assert!(error.contains("proxy_on_log"), "{error}");
 }
 
 #[test]
 fn a_list_of_something_else_is_refused() {
-    let error = prune(&module(&["main"], &["main\\n"])).err().unwrap().to_string();
+    let error = prune(&module(&["main"], &["main\\n"]), Names::Dropped).err().unwrap().to_string();
     assert!(error.contains("`main`"), "{error}");
 }
 
 #[test]
 fn an_export_too_many_does_not_verify() {
     let raw = module(&["proxy_on_log"], &["proxy_on_log\\n"]);
-    let bytes = prune(&raw).unwrap().bytes;
+    let bytes = prune(&raw, Names::Dropped).unwrap().bytes;
     let error = verify(&bytes, &[]).err().unwrap().to_string();
     assert!(error.contains("proxy_on_log"), "{error}");
 }
@@ -134,7 +134,7 @@ fn a_host_call_of_the_sdk_is_emptied_even_if_a_table_names_it() {
         (func $_ZN10proxy_wasm9hostcalls4done17h0E (result i32) (call $done))
         (func $ours (drop (call $log (i32.const 0) (i32.const 0) (i32.const 0))))
         (func (export "proxy_on_log") (drop (call_indirect (result i32) (i32.const 0))))"#;
-    let pruned = prune(&module_and(&[], &["proxy_on_log\\n"], table)).unwrap();
+    let pruned = prune(&module_and(&[], &["proxy_on_log\\n"], table), Names::Dropped).unwrap();
     verify(&pruned.bytes, &pruned.callbacks).unwrap();
     let pruned = Module::from_buffer(&pruned.bytes).unwrap();
     let imports: Vec<&str> = pruned.imports.iter().map(|import| import.name.as_str()).collect();
