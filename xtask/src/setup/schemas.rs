@@ -71,12 +71,15 @@ fn definitions(file: &Path, schemas: &mut Map<String, Value>) -> Result<()> {
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(&text).with_context(|| format!("{} is no YAML", file.display()))?;
     let before = schemas.len();
-    for document in documents.iter().filter(|document| document["kind"] == "CustomResourceDefinition") {
-        let spec = &document["spec"];
-        let (group, kind) = (spec["group"].as_str(), spec["names"]["kind"].as_str());
-        for version in spec["versions"].as_array().map(Vec::as_slice).unwrap_or_default() {
-            if let (Some(group), Some(kind), Some(name)) = (group, kind, version["name"].as_str()) {
-                let schema = &version["schema"]["openAPIV3Schema"];
+    for document in documents.iter().filter(is_definition) {
+        let word = |place: &str| document.pointer(place).and_then(Value::as_str);
+        let (group, kind) = (word("/spec/group"), word("/spec/names/kind"));
+        let versions = document.pointer("/spec/versions").and_then(Value::as_array);
+        for version in versions.map(Vec::as_slice).unwrap_or_default() {
+            let (name, schema) = (version.get("name"), version.pointer("/schema/openAPIV3Schema"));
+            if let (Some(group), Some(kind), Some(name), Some(schema)) =
+                (group, kind, name.and_then(Value::as_str), schema)
+            {
                 schemas.insert(format!("{group}/{name}/{kind}"), schema.clone());
             }
         }
@@ -87,11 +90,16 @@ fn definitions(file: &Path, schemas: &mut Map<String, Value>) -> Result<()> {
     Ok(())
 }
 
+fn is_definition(document: &&Value) -> bool {
+    document.get("kind").and_then(Value::as_str) == Some("CustomResourceDefinition")
+}
+
 /// The schemas of some kinds of an API description, with what they refer to in its place.
 fn described(file: &Path, version: &str, kinds: &[&str], schemas: &mut Map<String, Value>) -> Result<()> {
     let document: Value = serde_json::from_str(&read(file)?)?;
-    let all: BTreeMap<&str, &Value> = document["components"]["schemas"]
-        .as_object()
+    let all: BTreeMap<&str, &Value> = document
+        .pointer("/components/schemas")
+        .and_then(Value::as_object)
         .with_context(|| format!("{} describes nothing", file.display()))?
         .iter()
         .map(|(name, schema)| (name.as_str(), schema))
