@@ -82,6 +82,11 @@ impl Configuration {
         Self::read(&part, Some(filter), None)
     }
 
+    /// As it was read.
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
     /// As JSON, on several lines.
     pub(crate) fn json(&self) -> String {
         json::shown(&self.value)

@@ -35,6 +35,8 @@ pub enum Error {
     NothingToSay(Form, Filter),
     /// A name that hosts do not take.
     BadName(String),
+    /// A text that hosts read as a truth value.
+    TruthValue(String),
     /// A template of this crate is wrong.
     Template(TemplateError),
 }
@@ -77,6 +79,12 @@ impl fmt::Display for Error {
             }
             Self::BadName(name) => {
                 write!(f, "expected a name of 1 to 40 lower-case letters, digits and \"-\", found \"{name}\"")
+            }
+            Self::TruthValue(word) => {
+                write!(
+                    f,
+                    "{word} without quotes is a truth value to Kubernetes, which reads YAML 1.1: write \"{word}\""
+                )
             }
             Self::Template(error) => write!(f, "a template is wrong: {error}"),
         }

@@ -22,6 +22,7 @@ mod options;
 mod stats;
 mod template;
 mod tree;
+mod yaml11;
 
 pub use capabilities::capabilities;
 pub use configuration::{Called, Configuration};

@@ -5,6 +5,7 @@ use crate::configuration::Configuration;
 use crate::form::{Form, Host};
 use crate::options::Options;
 use crate::template::Values;
+use crate::yaml11::truth_value;
 use crate::{consul, envoy, envoy_gateway, istio, linkerd};
 
 /// A manifest, and what its reader should know.
@@ -27,6 +28,12 @@ pub fn render(configuration: &Configuration, options: &Options) -> Result<Manife
     let trimmed = name.trim_matches('-').len() == name.len();
     if !(1..=40).contains(&name.len()) || !name.chars().all(usable) || !trimmed {
         return Err(Error::BadName(name));
+    }
+    // Consul is given JSON.
+    if options.form.host() != Host::Consul
+        && let Some(word) = truth_value(&configuration.text, configuration.value())
+    {
+        return Err(Error::TruthValue(word));
     }
     let text = match options.form.host() {
         Host::Envoy => envoy::bootstrap(std::slice::from_ref(configuration), options)?,
@@ -87,7 +94,7 @@ fn warnings(configuration: &Configuration, options: &Options) -> Vec<String> {
     if configuration.holds_bodies() && host_decides_on_bodies {
         warnings.push(format!(
             "a signature covers `body_sha256`, which needs allow_on_headers_stop_iteration; the form {} cannot say so, and \
-             requests with such a signature are refused",
+             requests with such a body wait until a timeout ends them",
             options.form.name()
         ));
     }

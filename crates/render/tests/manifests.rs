@@ -172,15 +172,8 @@ fn two_plugins_of_one_filter_share_nothing_where_they_have_two_names() {
             options.clusters.insert("stable".to_owned(), Place::parse("web:80").unwrap());
             render(&configuration, &options).unwrap().text
         };
-        let (one, two) = (named("one"), named("two"));
-        assert_eq!(
-            one.replace("tidegate.one", "tidegate.two")
-                .replace("tidegate-one", "tidegate-two")
-                .replace("\"one\"", "\"two\"")
-                .replace(": one\n", ": two\n"),
-            two,
-            "{form:?}"
-        );
+        let (one, two) = (named("plugin-one"), named("plugin-two"));
+        assert_eq!(one.replace("plugin-one", "plugin-two"), two, "{form:?}");
         assert_ne!(one, two, "{form:?}");
     }
 }
@@ -255,4 +248,25 @@ fn what_is_asked_for_stands_in_the_manifest() {
     options.module = Some(tidegate_render::Module::at("/opt/x.wasm", None));
     let hcl = render(&configuration, &options).unwrap().text;
     assert!(hcl.contains("Name     = \"cart\"") && hcl.contains("Filename = \"/opt/x.wasm\""), "{hcl}");
+}
+
+/// As a key, `y` is a text to us, and true to who reads the manifest.
+#[test]
+fn a_key_that_would_be_read_as_true_is_refused() {
+    let auth = |key: &str| {
+        format!(
+            "providers: {{corp: {{jwt: {{issuer: i, audiences: [shop], jwks: {{inline: {{keys: [{{kty: EC, kid: a, crv: P-256, \
+             x: b_A7lJJBzh2t1DUZ5pYOCoW0GmmgXDKBA6orzhWUyhY, {key}: PE91OlW_AdxT9sCwx-7ni0DG_30lqW4igrmJzvccFEo}}]}}}}}}}}}}\n\
+             rules: [{{name: all, require: corp}}]\n"
+        )
+    };
+    let rendered = |key: &str, form| {
+        let configuration = Configuration::read(&auth(key), Some(Filter::Auth), None).unwrap();
+        render(&configuration, &Options::new(form)).map(drop).map_err(|error| error.to_string())
+    };
+    let expected = "y without quotes is a truth value to Kubernetes, which reads YAML 1.1: write \"y\"";
+    assert_eq!(rendered("y", Form::WasmPlugin), Err(expected.to_owned()));
+    assert_eq!(rendered("\"y\"", Form::WasmPlugin), Ok(()));
+    // Consul is given JSON.
+    assert_eq!(rendered("y", Form::ServiceInbound), Ok(()));
 }
