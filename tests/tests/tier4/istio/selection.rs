@@ -20,6 +20,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     }
     for (name, run) in [
         ("selection::without_a_selector_from_the_root_namespace", everywhere as fn() -> Result<(), Failed>),
+        ("selection::the_clients_address", addresses),
         ("telemetry::labels_are_labels", labels_are_labels),
         ("telemetry::without_tags_they_stay_in_names", without_tags),
     ] {
@@ -89,6 +90,21 @@ fn everywhere() -> Result<(), Failed> {
         let proxied = mesh.at(at)?;
         proxied.serves()?;
         proxied.expect("/", &[], 401)?;
+    }
+    Ok(())
+}
+
+/// Istio has gateways take the peer's address, and sidecars the one that X-Forwarded-For says, which the gateway has written.
+fn addresses() -> Result<(), Failed> {
+    let by_address = "limits: [{name: a, key: [source], quotas: [{requests: 1, per: 1h}]}]\n";
+    let mesh = Mesh::start()?;
+    for (at, second) in [(At::Inbound, 200), (At::Gateway, 429)] {
+        mesh.istio.apply(&manifest::rendered(Filter::RateLimit, by_address, Form::WasmPlugin, at, None)?)?;
+        let proxied = mesh.at(at)?;
+        proxied.serves()?;
+        proxied.expect("/", &[("x-forwarded-for", "198.51.100.1")], 200)?;
+        proxied.expect("/", &[("x-forwarded-for", "198.51.100.2")], second)?;
+        proxied.expect("/", &[("x-forwarded-for", "198.51.100.1")], 429)?;
     }
     Ok(())
 }
