@@ -122,7 +122,7 @@ fn words_that_are_wrong_are_answered_with_those_that_are_right() {
         (&["--to", "istio", "none.yaml"], "cannot read none.yaml"),
         (
             &["--to", "istio", "--name", "My Plugin", "mine.yaml"],
-            "expected a name of 1 to 40 lower-case letters",
+            "the name: expected 1 to 40 lower-case letters",
         ),
         (&["--to", "istio", "--module", "oci://a/b:1", "--sha256", "abc", "mine.yaml"], "abc is neither"),
         (&["--to", "istio", "--form", "clusters", "mine.yaml"], "has nothing to say for this configuration"),

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::filter::Filter;
-use crate::{Error, json};
+use crate::{Error, json, yaml};
 
 /// A filter's configuration that the filter accepts.
 #[derive(Debug)]
@@ -14,7 +14,7 @@ pub struct Configuration {
     filter: Filter,
     /// The comment that it begins with, without marks.
     pub(crate) about: String,
-    /// Below that comment, as it was written.
+    /// Below that comment, as it was written, where that can stand inside another document.
     pub(crate) text: String,
     value: Value,
     /// The variables that it reads secrets from.
@@ -62,6 +62,7 @@ impl Configuration {
         let telemetry =
             telemetry.and_then(|value| tidegate_config::decode(value.to_string().as_bytes()).ok());
         let (about, text) = split_head(text);
+        let text = yaml::spliceable(&text, &value);
         let variables = variables.into_inner().into_iter().collect();
         Ok(Self { filter, about, text, value, variables, telemetry })
     }
@@ -80,11 +81,6 @@ impl Configuration {
         let key = filter.name().replace('-', "_");
         let part = section(&self.text, &key).ok_or(Error::NoPart(filter))?;
         Self::read(&part, Some(filter), None)
-    }
-
-    /// As it was read.
-    pub(crate) fn value(&self) -> &Value {
-        &self.value
     }
 
     /// As JSON, on several lines.

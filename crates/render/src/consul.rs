@@ -1,5 +1,7 @@
 //! Consul Connect: `builtin/wasm` in `service-defaults` and `proxy-defaults`.
 
+use serde_json::Value;
+
 use crate::configuration::Configuration;
 use crate::envoy;
 use crate::form::Form;
@@ -99,8 +101,11 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
         .filter(|name| !options.variables.contains_key(*name))
         .map(|name| format!("\"{name}\""))
         .collect();
-    let given: Vec<String> =
-        options.variables.iter().map(|(name, value)| format!("{name} = \"{value}\"")).collect();
+    let given: Vec<String> = options
+        .variables
+        .iter()
+        .map(|(name, value)| format!("{name} = {}", Value::from(value.as_str())))
+        .collect();
     let mut words = Vec::new();
     let mut note = "";
     if let [_] = quoted.as_slice() {

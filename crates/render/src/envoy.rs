@@ -1,5 +1,7 @@
 //! Envoy with a file of its own; what it shares with hosts that hand Envoy's own messages on.
 
+use serde_json::Value;
+
 use crate::configuration::{Called, Configuration};
 use crate::manifest::common;
 use crate::options::{Module, Options, Place};
@@ -159,8 +161,11 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
     if configuration.variables().is_empty() {
         return String::new();
     }
-    let here: Vec<String> =
-        options.variables.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    let here: Vec<String> = options
+        .variables
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", Value::from(value.as_str())))
+        .collect();
     let there: Vec<&str> = configuration
         .variables()
         .iter()

@@ -33,10 +33,15 @@ pub enum Error {
     },
     /// The form says nothing about this filter.
     NothingToSay(Form, Filter),
-    /// A name that hosts do not take.
-    BadName(String),
-    /// A text that hosts read as a truth value.
-    TruthValue(String),
+    /// An option that hosts do not take, or that would say something else in a manifest.
+    BadOption {
+        /// Which.
+        what: &'static str,
+        /// What is expected of it.
+        expected: &'static str,
+        /// What was found.
+        found: String,
+    },
     /// A template of this crate is wrong.
     Template(TemplateError),
 }
@@ -77,14 +82,8 @@ impl fmt::Display for Error {
                     filter.name()
                 )
             }
-            Self::BadName(name) => {
-                write!(f, "expected a name of 1 to 40 lower-case letters, digits and \"-\", found \"{name}\"")
-            }
-            Self::TruthValue(word) => {
-                write!(
-                    f,
-                    "{word} without quotes is a truth value to Kubernetes, which reads YAML 1.1: write \"{word}\""
-                )
+            Self::BadOption { what, expected, found } => {
+                write!(f, "{what}: expected {expected}, found {found:?}")
             }
             Self::Template(error) => write!(f, "a template is wrong: {error}"),
         }

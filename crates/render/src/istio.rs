@@ -1,5 +1,7 @@
 //! Istio: `EnvoyFilter` in two forms, `WasmPlugin`, `TrafficExtension`, and what they need beside them.
 
+use serde_json::Value;
+
 use crate::Error;
 use crate::configuration::{Called, Configuration};
 use crate::envoy;
@@ -194,7 +196,7 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
     ];
     for name in configuration.variables() {
         lines.push(match options.variables.get(name) {
-            Some(value) => format!("    - {{name: {name}, value: \"{value}\"}}"),
+            Some(value) => format!("    - {{name: {name}, value: {}}}", Value::from(value.as_str())),
             None => format!("    - {{name: {name}, valueFrom: HOST}}"),
         });
     }

@@ -1,10 +1,10 @@
 //! Manifests for every host, made from filter configurations.
 //!
 //! A [`Configuration`] is a filter's own text, checked by the filter's own code; [`Options`] say for which host and form,
-//! and where things are; [`render`] puts both into a template of `templates/`, comments included. [`tree`] is everything
+//! and where things are; [`render`] puts both into a template of `templates/`, comments included. [`tree()`] is everything
 //! below `envoy-config/`, which `cargo xtask render --all` writes and `cargo xtask lint` holds against what is there.
 //!
-//! Decides nothing about requests, and reads no file but in [`tree`].
+//! Decides nothing about requests, and reads no file but in [`tree()`].
 
 mod capabilities;
 mod configuration;
@@ -22,7 +22,7 @@ mod options;
 mod stats;
 mod template;
 mod tree;
-mod yaml11;
+mod yaml;
 
 pub use capabilities::capabilities;
 pub use configuration::{Called, Configuration};

@@ -5,7 +5,6 @@ use crate::configuration::Configuration;
 use crate::form::{Form, Host};
 use crate::options::Options;
 use crate::template::Values;
-use crate::yaml11::truth_value;
 use crate::{consul, envoy, envoy_gateway, istio, linkerd};
 
 /// A manifest, and what its reader should know.
@@ -22,19 +21,7 @@ pub struct Manifest {
 /// # Errors
 /// Where the form cannot hold what the options say.
 pub fn render(configuration: &Configuration, options: &Options) -> Result<Manifest, Error> {
-    let name = plugin_name(configuration, options);
-    // It becomes the name of resources, and a part of others.
-    let usable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let trimmed = name.trim_matches('-').len() == name.len();
-    if !(1..=40).contains(&name.len()) || !name.chars().all(usable) || !trimmed {
-        return Err(Error::BadName(name));
-    }
-    // Consul is given JSON.
-    if options.form.host() != Host::Consul
-        && let Some(word) = truth_value(&configuration.text, configuration.value())
-    {
-        return Err(Error::TruthValue(word));
-    }
+    let options = &options.checked(configuration)?;
     let text = match options.form.host() {
         Host::Envoy => envoy::bootstrap(std::slice::from_ref(configuration), options)?,
         Host::Istio => istio::render(configuration, options)?,

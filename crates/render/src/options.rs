@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::Error;
+use crate::configuration::Configuration;
 use crate::form::Form;
+use crate::manifest::plugin_name;
 
 /// What a manifest is made for.
 #[derive(Debug, Clone)]
@@ -46,6 +49,62 @@ impl Options {
             notes: String::new(),
         }
     }
+}
+
+impl Options {
+    /// The same, if all of them can stand in a manifest: what would end a text there, or begin another, is refused.
+    pub(crate) fn checked(&self, configuration: &Configuration) -> Result<Self, Error> {
+        const NAME: &str = "1 to 40 lower-case letters, digits and \"-\"";
+        let bad = |what, expected, found: &str| Error::BadOption { what, expected, found: found.to_owned() };
+        let name = plugin_name(configuration, self);
+        for (what, name) in [("the name", Some(&name)), ("the namespace", self.namespace.as_ref())] {
+            if let Some(name) = name.filter(|name| !is_name(name)) {
+                return Err(bad(what, NAME, name));
+            }
+        }
+        let label = |text: &String| {
+            text.len() <= 253 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c))
+        };
+        if let Some((key, value)) =
+            self.workload.iter().find(|(key, value)| key.is_empty() || !label(key) || !label(value))
+        {
+            return Err(bad("the workload", "letters, digits and \"-_./\"", &format!("{key}={value}")));
+        }
+        let (place, sha256) = match &self.module {
+            None => ("", ""),
+            Some(Module::File(path)) => (path.as_str(), ""),
+            Some(Module::Http { url: place, sha256 } | Module::Image { reference: place, sha256 }) => {
+                (place.as_str(), sha256.as_str())
+            }
+        };
+        if place.chars().any(|c| !c.is_ascii_graphic() || "\"'\\{}[]#,".contains(c)) {
+            return Err(bad(
+                "the module",
+                "a path or an address without spaces, quotation marks and brackets",
+                place,
+            ));
+        }
+        if !sha256.chars().all(|c| c.is_ascii_hexdigit()) || !matches!(sha256.len(), 0 | 64) {
+            return Err(bad("the module's digest", "64 hexadecimal digits", sha256));
+        }
+        let variable = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if let Some((name, _)) = self.variables.iter().find(|(name, _)| name.is_empty() || !variable(name)) {
+            return Err(bad("a variable", "letters, digits and \"_\"", name));
+        }
+        if let Some(name) = self.variables.keys().find(|name| !configuration.variables().contains(name)) {
+            return Err(bad("a variable", "one that the configuration reads a secret from", name));
+        }
+        // Of one secret the value is no part of an error.
+        if self.variables.values().any(|value| value.chars().any(char::is_control)) {
+            return Err(bad("a variable's value", "a text without controls", "one"));
+        }
+        Ok(self.clone())
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    let usable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (1..=40).contains(&name.len()) && name.chars().all(usable) && name.trim_matches('-').len() == name.len()
 }
 
 /// Where a module comes from.

@@ -65,8 +65,6 @@ fn fill_line<'v>(
         rest = after;
     }
     filled.push_str(rest);
-    // A comment's mark with nothing behind it.
-    let filled = filled.replace("# \n", "#\n");
     let bare = filled.trim_matches(|c: char| c.is_whitespace() || c == '#').is_empty();
     if marks > 0 && !said && bare {
         return Ok(String::new());
@@ -87,6 +85,9 @@ fn join(start: &str, value: &str) -> String {
     let indentation: String = if comment { start.to_owned() } else { " ".repeat(start.chars().count()) };
     let mut joined = start.to_owned();
     for (number, line) in value.lines().enumerate() {
+        if number == 0 && comment && line.is_empty() {
+            joined = joined.trim_end().to_owned();
+        }
         if number > 0 {
             joined.push('\n');
             if !line.is_empty() {

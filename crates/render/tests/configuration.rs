@@ -110,7 +110,7 @@ fn secrets_are_read_from_the_environment_under_their_names() {
     let mut options = Options::new(Form::Bootstrap);
     options.variables.insert("HOOK".to_owned(), "for-trying".to_owned());
     let bootstrap = render(&configuration, &options).unwrap().text;
-    assert!(bootstrap.contains("{key_values: {HOOK: for-trying}, host_env_keys: [KEY]}"), "{bootstrap}");
+    assert!(bootstrap.contains("{key_values: {HOOK: \"for-trying\"}, host_env_keys: [KEY]}"), "{bootstrap}");
 }
 
 #[test]
@@ -137,10 +137,44 @@ fn places_and_modules_are_understood_or_refused() {
 }
 
 #[test]
-fn a_name_that_hosts_do_not_take_is_refused() {
+fn what_would_say_something_else_in_a_manifest_is_refused() {
     let configuration = read(LIMITS, None).unwrap();
-    for name in ["", "A", "a b", "-a", "a_b", "a: b", &"a".repeat(41)] {
-        let options = Options { name: Some(name.to_owned()), ..Options::new(Form::WasmPlugin) };
-        assert_eq!(render(&configuration, &options), Err(Error::BadName(name.to_owned())));
+    let refused = |change: &dyn Fn(&mut Options)| {
+        let mut options = Options::new(Form::WasmPlugin);
+        change(&mut options);
+        render(&configuration, &options).unwrap_err().to_string()
+    };
+    for name in ["", "A", "a b", "-a", "a_b", "a: b", "a\n", &"a".repeat(41)] {
+        let told = refused(&|options| options.name = Some(name.to_owned()));
+        assert!(told.starts_with("the name: expected 1 to 40 lower-case letters"), "{told}");
+        let told = refused(&|options| options.namespace = Some(name.to_owned()));
+        assert!(told.starts_with("the namespace: expected"), "{told}");
+    }
+    for (key, value) in [("", "a"), ("app", "a\nspec: {}"), ("a: b", "c"), ("app", "\"}")] {
+        let told = refused(&|options| drop(options.workload.insert(key.to_owned(), value.to_owned())));
+        assert!(told.starts_with("the workload: expected"), "{told}");
+    }
+    for place in ["/a b.wasm", "https://a/x\nphase: STATS", "oci://a\"b", "/a{b}"] {
+        let told = refused(&|options| options.module = Some(Module::at(place, None)));
+        assert!(told.starts_with("the module: expected"), "{told}");
+    }
+    let told = refused(&|options| options.module = Some(Module::at("https://a/x", Some("abc"))));
+    assert!(told.starts_with("the module's digest: expected 64"), "{told}");
+    for name in ["", "A=B", "NOT_READ"] {
+        let told = refused(&|options| drop(options.variables.insert(name.to_owned(), "s3cret".to_owned())));
+        assert!(told.starts_with("a variable: expected") && !told.contains("s3cret"), "{told}");
+    }
+}
+
+/// A key of an elliptic curve has a `y`, which kubectl would take for `true`.
+#[test]
+fn what_kubernetes_would_read_otherwise_is_quoted() {
+    let text = "providers: {a: {jwt: {issuer: i, jwks: {inline: {keys: [{kty: EC, crv: P-256, \
+        x: b_A7lJJBzh2t1DUZ5pYOCoW0GmmgXDKBA6orzhWUyhY, y: PE91OlW_AdxT9sCwx-7ni0DG_30lqW4igrmJzvccFEo}]}}}}}\n\
+        # why\nrules: [{name: r, require: a}]\n";
+    let configuration = read(text, None).unwrap();
+    let plugin = render(&configuration, &Options::new(Form::WasmPlugin)).unwrap().text;
+    for part in ["\"y\": PE91OlW", "# why"] {
+        assert!(plugin.contains(part), "{part}: {plugin}");
     }
 }

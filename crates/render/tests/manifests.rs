@@ -197,6 +197,31 @@ fn what_a_host_cannot_do_is_warned_of() {
     }
 }
 
+/// Istio drops what no prefix lets in, and leaves labels in names that it was not told of.
+#[test]
+fn istio_is_told_of_every_label_and_every_metric() {
+    let stats = documents(&files("istio/")["istio/stats.yaml"]).remove(0);
+    let defaults = &stats["meshConfig"]["defaultConfig"];
+    for (name, _) in SOURCES {
+        let telemetry = match source(name) {
+            (Filter::Telemetry, configuration) => configuration,
+            (Filter::Suite, configuration) => configuration["telemetry"].clone(),
+            _ => continue,
+        };
+        let config = tidegate_config::decode(telemetry.to_string().as_bytes()).unwrap();
+        for label in tidegate_render::istio_extra_tags(&[&config]) {
+            assert!(
+                defaults["extraStatTags"].as_array().unwrap().contains(&label.as_str().into()),
+                "{name}: {label}"
+            );
+        }
+        for prefix in tidegate_render::istio_prefixes(&[&config]) {
+            let prefixes = defaults["proxyStatsMatcher"]["inclusionPrefixes"].as_array().unwrap();
+            assert!(prefixes.contains(&prefix.as_str().into()), "{name}: {prefix}");
+        }
+    }
+}
+
 /// To an Envoy that Linkerd meshes every caller in the mesh comes from loopback.
 #[test]
 fn limits_by_address_behind_linkerds_proxy_are_warned_of() {
@@ -248,25 +273,4 @@ fn what_is_asked_for_stands_in_the_manifest() {
     options.module = Some(tidegate_render::Module::at("/opt/x.wasm", None));
     let hcl = render(&configuration, &options).unwrap().text;
     assert!(hcl.contains("Name     = \"cart\"") && hcl.contains("Filename = \"/opt/x.wasm\""), "{hcl}");
-}
-
-/// As a key, `y` is a text to us, and true to who reads the manifest.
-#[test]
-fn a_key_that_would_be_read_as_true_is_refused() {
-    let auth = |key: &str| {
-        format!(
-            "providers: {{corp: {{jwt: {{issuer: i, audiences: [shop], jwks: {{inline: {{keys: [{{kty: EC, kid: a, crv: P-256, \
-             x: b_A7lJJBzh2t1DUZ5pYOCoW0GmmgXDKBA6orzhWUyhY, {key}: PE91OlW_AdxT9sCwx-7ni0DG_30lqW4igrmJzvccFEo}}]}}}}}}}}}}\n\
-             rules: [{{name: all, require: corp}}]\n"
-        )
-    };
-    let rendered = |key: &str, form| {
-        let configuration = Configuration::read(&auth(key), Some(Filter::Auth), None).unwrap();
-        render(&configuration, &Options::new(form)).map(drop).map_err(|error| error.to_string())
-    };
-    let expected = "y without quotes is a truth value to Kubernetes, which reads YAML 1.1: write \"y\"";
-    assert_eq!(rendered("y", Form::WasmPlugin), Err(expected.to_owned()));
-    assert_eq!(rendered("\"y\"", Form::WasmPlugin), Ok(()));
-    // Consul is given JSON.
-    assert_eq!(rendered("y", Form::ServiceInbound), Ok(()));
 }

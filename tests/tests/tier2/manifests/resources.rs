@@ -14,11 +14,14 @@ const FOLDERS: [&str; 3] = ["istio", "envoy-gateway", "linkerd"];
 const FREE: [&str; 8] =
     ["pluginConfig", "config", "value", "labels", "matchLabels", "annotations", "selector", "data"];
 
+const LINKERDS: &str = "policy.linkerd.io/v1beta3";
+
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         needing(&["schemas"], "manifests::every_resource_is_what_its_schema_describes", all),
         needing(&["schemas"], "manifests::an_unknown_field_anywhere_is_found", unknown_fields),
         needing(&["schemas"], "manifests::a_wrong_word_is_found", wrong_words),
+        Trial::test("manifests::linkerds_servers_say_their_protocol", linkerds_servers),
     ]
 }
 
@@ -142,4 +145,24 @@ fn wrong_words() -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// By what Linkerd's reference of authorization policies documents.
+fn linkerds_servers() -> Result<(), Failed> {
+    let mut seen = 0;
+    for (file, documents) in files(&["linkerd"])? {
+        for server in documents.iter().filter(|document| document["apiVersion"] == LINKERDS) {
+            seen += 1;
+            let expected = json!({
+                "podSelector": {"matchLabels": {"app": server["metadata"]["name"]}},
+                "port": "http",
+                "proxyProtocol": "HTTP/1",
+                "accessPolicy": "all-authenticated",
+            });
+            if server["kind"] != "Server" || server["spec"] != expected {
+                return Err(format!("{}: expected {expected}, seen {server}", file.display()).into());
+            }
+        }
+    }
+    if seen == 8 { Ok(()) } else { Err(format!("expected 8 of them, seen {seen}").into()) }
 }
