@@ -147,6 +147,7 @@ fn plugin(template: &str, configuration: &Configuration, options: &Options) -> R
     };
     let mut values = common(configuration, options);
     values.extend([
+        ("signs_bodies", if configuration.holds_bodies() { "true" } else { "" }.to_owned()),
         ("mode", mode.to_owned()),
         ("mode_why", mode_why.to_owned()),
         ("labels", labels(options)),
