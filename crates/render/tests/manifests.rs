@@ -172,12 +172,12 @@ fn two_plugins_of_one_filter_share_nothing_where_they_have_two_names() {
             options.clusters.insert("stable".to_owned(), Place::parse("web:80").unwrap());
             render(&configuration, &options).unwrap().text
         };
-        let (one, two) = (named("one"), named("two"));
+        let (one, two) = (named("plugin-a"), named("plugin-b"));
         assert_eq!(
-            one.replace("tidegate.one", "tidegate.two")
-                .replace("tidegate-one", "tidegate-two")
-                .replace("\"one\"", "\"two\"")
-                .replace(": one\n", ": two\n"),
+            one.replace("tidegate.plugin-a", "tidegate.plugin-b")
+                .replace("tidegate-plugin-a", "tidegate-plugin-b")
+                .replace("\"plugin-a\"", "\"plugin-b\"")
+                .replace(": plugin-a\n", ": plugin-b\n"),
             two,
             "{form:?}"
         );
