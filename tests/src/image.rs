@@ -95,6 +95,22 @@ impl Image {
     }
 }
 
+impl Image {
+    /// Reads an image layout of one image.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let parsed = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).context("not JSON");
+        let blob = |descriptor: &Value| -> Result<Vec<u8>> {
+            let digest = descriptor["digest"].as_str().context("a part without a digest")?;
+            let file = folder.join("blobs/sha256").join(digest.trim_start_matches("sha256:"));
+            fs::read(&file).with_context(|| format!("cannot read {}", file.display()))
+        };
+        let index = parsed(&fs::read(folder.join("index.json"))?)?;
+        let manifest = blob(&index["manifests"][0])?;
+        let parts = parsed(&manifest)?;
+        Ok(Self { blobs: [blob(&parts["config"])?, blob(&parts["layers"][0])?], manifest })
+    }
+}
+
 /// What a manifest says of a part.
 fn descriptor(kind: &str, bytes: &[u8]) -> Value {
     json!({"mediaType": kind, "digest": digest(bytes), "size": bytes.len()})
@@ -182,6 +198,7 @@ mod tests {
         let blobs: Vec<_> =
             fs::read_dir(folder.path().join("blobs/sha256")).unwrap().map(Result::unwrap).collect();
         assert_eq!(blobs.len(), 3);
+        assert_eq!(Image::read(folder.path()).unwrap(), image);
         for blob in blobs {
             let name = format!("sha256:{}", blob.file_name().to_string_lossy());
             assert_eq!(digest(&fs::read(blob.path()).unwrap()), name);

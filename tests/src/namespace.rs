@@ -15,28 +15,31 @@ use crate::process::Program;
 
 const UNSHARE: [&str; 6] = ["--net", "--mount", "--pid", "--fork", "--kill-child", "--propagation=private"];
 
-/// Makes the root `$1`: everything that the machine has, the files of `$2` laid over it; then becomes the command behind.
+/// Makes the root `$1`: everything that the machine has, and what is in `$2` laid over it; then becomes the command behind.
 ///
-/// Each folder of the machine's root is mounted below a root in memory, where further folders can stand beside them.
+/// Each folder of the machine's root is mounted below a root in memory, where further folders can stand beside them. Those
+/// that `$2` has as well get a layer above: what is written there stays in memory.
 const ROOT: &str = r#"
 set -e
 root=$1; over=$2; shift 2
 ip link set lo up
 mount -t tmpfs tmpfs "$root"
+mkdir "$root/.written" "$root/.work"
 for entry in /*; do
     name=${entry#/}
     if [ -L "$entry" ]; then cp -P "$entry" "$root/$name"
     elif [ "$name" = proc ]; then mkdir "$root/proc"; mount -t proc proc "$root/proc"
+    elif [ -d "$over/$name" ]; then
+        mkdir "$root/$name" "$root/.written/$name" "$root/.work/$name"
+        layers="lowerdir=$over/$name:$entry,upperdir=$root/.written/$name,workdir=$root/.work/$name"
+        mount -t overlay overlay -o "$layers" "$root/$name"
     elif [ -d "$entry" ]; then mkdir "$root/$name"; mount --rbind "$entry" "$root/$name"
     fi
 done
-cd "$over"
-find . -type f | while read -r file; do
-    if [ -e "$root/$file" ]; then mount --bind "$file" "$root/$file"
-    else mkdir -p "$root/$(dirname "$file")"; cp "$file" "$root/$file"
-    fi
+for entry in "$over"/*; do
+    name=${entry##*/}
+    if [ ! -e "$root/$name" ]; then cp -r "$entry" "$root/$name"; fi
 done
-cd /
 exec chroot "$root" "$@"
 "#;
 
@@ -61,8 +64,9 @@ impl Namespace {
         }
     }
 
-    /// Starts the command that `command` makes, given its folder. The files below `over` stand in its root, where there
-    /// may be none or others outside: `over/etc/hosts` is its `/etc/hosts`.
+    /// Starts the command that `command` makes, given its folder. What is below `over` stands in its root, where there may
+    /// be none or others outside: `over/etc/hosts` is its `/etc/hosts`. What it writes into folders of the machine's root
+    /// that `over` has too stays in memory.
     pub fn start(
         folder: TempDir,
         over: &Path,

@@ -60,6 +60,21 @@ impl Program {
         }
     }
 
+    /// Waits until it has ended well. The error of one that ended otherwise, or not within `limit`, holds its log.
+    pub fn finish(&mut self, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("{} ended ({status}):\n{}", self.name, self.log()),
+                None if Instant::now() > deadline => {
+                    bail!("{} goes on after {} s:\n{}", self.name, limit.as_secs(), self.log())
+                }
+                None => thread::sleep(POLL),
+            }
+        }
+    }
+
     /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {

@@ -16,6 +16,8 @@ use needing::needing;
 mod consul;
 #[path = "tier4/envoy_gateway/mod.rs"]
 mod envoy_gateway;
+#[path = "tier4/guide.rs"]
+mod guide;
 #[path = "needing.rs"]
 mod needing;
 #[path = "tier4/probes.rs"]

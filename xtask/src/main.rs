@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod dist;
 mod lint;
+mod marked;
 mod paths;
 mod process;
 mod render;

@@ -98,6 +98,13 @@ pub(crate) fn envoy() -> Result<PathBuf> {
     Ok(found.path)
 }
 
+/// An Envoy of this version, whatever `ENVOY` names.
+pub(crate) fn envoy_of(version: &str) -> Result<PathBuf> {
+    let found = envoy::install(version)?;
+    say("envoy", &found.to_string());
+    Ok(found.path)
+}
+
 fn check(via: Option<Via>) -> Result<()> {
     let mut missing = 0;
     let mut report = |what: &str, found: Result<Option<String>>| match found {

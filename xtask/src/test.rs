@@ -1,5 +1,7 @@
 //! `cargo xtask test`: the tiers, each with its time, and at the end one line that counts all of them.
 
+mod hosts;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
@@ -16,12 +18,13 @@ use crate::workspace::{self, Package, Together};
 use crate::{paths, process};
 
 /// What can be run, and what it is.
-const TIERS: [&str; 5] = [
+const TIERS: [&str; 6] = [
     "unit, property and snapshot tests, native",
     "the pure crates and the filters as wasm32, in Node",
     "the real modules in a real Envoy",
     "the same beside the real programs that they work with",
     "the same in real meshes (on demand: building their control planes takes half an hour, once)",
+    "the modules in every Envoy that is supported (on demand: a quarter of an hour)",
 ];
 
 /// Without `--tier`, what comes before this one is run.
@@ -36,6 +39,10 @@ pub(crate) struct Test {
     /// Say which tiers there are, and run none.
     #[arg(long)]
     list: bool,
+
+    /// Write `docs/hosts.md` from what tiers 4 and 5 saw, which both have to be run.
+    #[arg(long)]
+    document: bool,
 
     /// Test modules without wasm-opt.
     #[arg(long)]
@@ -53,6 +60,9 @@ impl Test {
         }
         if let Some(unknown) = self.tiers.iter().find(|tier| **tier >= TIERS.len()) {
             bail!("there is no tier {unknown} yet; `cargo xtask test --list` shows those there are");
+        }
+        if self.document && ![4, 5].iter().all(|tier| self.tiers.contains(tier)) {
+            bail!("`--document` tells of the hosts of tiers 4 and 5: run both, with --tier 4 --tier 5");
         }
         let wanted = |tier: usize| self.tiers.contains(&tier) || (self.tiers.is_empty() && tier < ON_DEMAND);
 
@@ -97,9 +107,30 @@ impl Test {
                 }));
             }
         }
+        let mut envoys = Vec::new();
+        if wanted(5) {
+            reports.push(tier(5, || {
+                envoys = prepared.every_envoy()?;
+                let mut all = Counts::default();
+                envoys.iter().for_each(|(_, counts)| all.add(counts.clone()));
+                Ok(all)
+            }));
+        }
+        if self.document {
+            let meshes = reports.iter().find(|report| report.tier == 4);
+            let seen = envoys.into_iter().map(|(version, counts)| (version, counts.seen)).collect::<Vec<_>>();
+            hosts::write(&seen, &meshes.map(|report| report.counts.seen.clone()).unwrap_or_default())?;
+            println!("\nwritten: docs/hosts.md");
+        }
         Ok(summarise(reports))
     }
 }
+
+/// The newest patch of each supported minor version of Envoy that a wheel with V8 exists of.
+const ENVOYS: [&str; 4] = ["1.37.0", "1.38.2", "1.39.3", "1.40.0"];
+
+/// Tests of tier 2 that say nothing of an Envoy's version: about the bench and the commands themselves.
+const ANY_ENVOY: [&str; 4] = ["bench::", "demonstration::", "readme::", "schemas::"];
 
 /// What the tiers after the first need.
 #[derive(Default)]
@@ -165,7 +196,31 @@ impl Prepared {
         }
     }
 
+    /// Tier 2's tests with each of the Envoys.
+    fn every_envoy(&self) -> Result<Vec<(&'static str, Counts)>> {
+        let mut all = Vec::new();
+        for version in ENVOYS {
+            println!("\nEnvoy {version}");
+            let envoy = setup::envoy_of(version)?;
+            let mut command = self.tests(&["--test", "tier2"])?;
+            for skipped in ANY_ENVOY {
+                command.args(["--skip", skipped]);
+            }
+            command.env("ENVOY", envoy).env("CI", "true");
+            all.push((version, count(&mut command)?));
+        }
+        Ok(all)
+    }
+
     fn end_to_end(&self, which: &[&str], strict: bool) -> Result<Counts> {
+        let mut command = self.tests(which)?;
+        if strict {
+            command.env("CI", "true");
+        }
+        count(&mut command)
+    }
+
+    fn tests(&self, which: &[&str]) -> Result<Command> {
         let mut command = workspace::cargo();
         // They wait for most of their time: for Envoys that start, for what happens a moment later, for deadlines.
         let at_once = 2 * thread::available_parallelism().map_or(1, usize::from);
@@ -175,10 +230,7 @@ impl Prepared {
             "ENVOY",
             self.envoy.as_ref().context("what it needs could not be made ready; see the error above")?,
         );
-        if strict {
-            command.env("CI", "true");
-        }
-        count(&mut command)
+        Ok(command)
     }
 }
 
@@ -199,6 +251,8 @@ struct Counts {
     failed: u64,
     /// Which tests, and what they lack.
     not_run: Vec<String>,
+    /// Which tests passed, by name, where they are real Envoys' and meshes'.
+    seen: hosts::Seen,
 }
 
 impl Counts {
@@ -206,6 +260,7 @@ impl Counts {
         self.passed += other.passed;
         self.failed += other.failed;
         self.not_run.extend(other.not_run);
+        self.seen.extend(other.seen);
     }
 }
 
@@ -235,6 +290,7 @@ fn count(command: &mut Command) -> Result<Counts> {
         if let Some(test) = line.strip_prefix("not run: ") {
             counts.not_run.push(test.to_owned());
         }
+        counts.seen.extend(outcome(line));
         true
     })?;
     if !status.success() && counts.failed == 0 {
@@ -244,6 +300,16 @@ fn count(command: &mut Command) -> Result<Counts> {
     Ok(counts)
 }
 
+/// The name in `test auth::keys … ok`, and whether it passed.
+fn outcome(line: &str) -> Option<(String, bool)> {
+    let (name, outcome) = line.strip_prefix("test ")?.split_once(" ... ")?;
+    match outcome.trim() {
+        "ok" => Some((name.trim().to_owned(), true)),
+        "FAILED" => Some((name.trim().to_owned(), false)),
+        _ => None,
+    }
+}
+
 /// The numbers in `test result: ok. 5 passed; 0 failed; …`, which libtest, libtest-mimic and wasm-bindgen print alike.
 fn summary(line: &str) -> Option<Counts> {
     let (_, rest) = line.split_once("test result: ")?;
@@ -251,7 +317,7 @@ fn summary(line: &str) -> Option<Counts> {
         let (before, _) = rest.split_once(what)?;
         before.rsplit(' ').next()?.parse().ok()
     };
-    Some(Counts { passed: number(" passed")?, failed: number(" failed")?, not_run: Vec::new() })
+    Some(Counts { passed: number(" passed")?, failed: number(" failed")?, ..Counts::default() })
 }
 
 /// Tells how each tier went, what failed or was not run, and last, alone on its line, the count of all.
@@ -287,15 +353,26 @@ mod tests {
     #[test]
     fn a_summary_is_counted() {
         let line = "test result: FAILED. 5 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.02s";
-        assert_eq!(summary(line), Some(Counts { passed: 5, failed: 2, not_run: Vec::new() }));
+        assert_eq!(summary(line), Some(Counts { passed: 5, failed: 2, ..Counts::default() }));
     }
 
     #[test]
     fn what_was_not_run_is_told_apart_from_what_passed() {
         let script = "echo 'not run: a: no redis'; echo 'test result: ok. 1 passed; 0 failed; 1 ignored;'";
         let counts = count(Command::new("sh").args(["-c", script])).unwrap();
-        assert_eq!(counts, Counts { passed: 1, failed: 0, not_run: vec!["a: no redis".to_owned()] });
+        assert_eq!(
+            counts,
+            Counts { passed: 1, not_run: vec!["a: no redis".to_owned()], ..Counts::default() }
+        );
         assert_eq!(counts.to_string(), "1 passed, 0 failed", "the last line is read by others");
+    }
+
+    #[test]
+    fn outcomes_are_read() {
+        assert_eq!(outcome("test a::b    ... ok"), Some(("a::b".to_owned(), true)));
+        assert_eq!(outcome("test a ... FAILED"), Some(("a".to_owned(), false)));
+        assert_eq!(outcome("test a ... ignored"), None);
+        assert_eq!(outcome("running 3 tests"), None);
     }
 
     #[test]

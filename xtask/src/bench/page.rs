@@ -9,16 +9,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use e2e::bench::footprint::{self, Footprint};
 use e2e::bench::report::Report;
 use e2e::bench::{self, Effort, cases};
 
 use crate::build::{Build, Module};
-use crate::{paths, staging};
-
-const BEGIN: &str = "<!-- measured: begin (cargo xtask bench --document) -->\n";
-const END: &str = "<!-- measured: end -->\n";
+use crate::{marked, paths, staging};
 
 /// Growth needs many cases, each with a baseline of its own: they are told apart by more than a short stretch leaves
 /// uncertain.
@@ -61,7 +58,7 @@ impl Measured {
         let page = docs.join("performance.md");
         let text = fs::read_to_string(&page).with_context(|| format!("reading {}", paths::shown(&page)))?;
         let mut written = vec![page.clone()];
-        staging::write_file(&page, insert(&text, &self.text()?)?.as_bytes())?;
+        staging::write_file(&page, marked::insert(&text, &self.text()?)?.as_bytes())?;
         for (name, drawing) in plot::draw(&self.growth)? {
             let file = docs.join("performance").join(name);
             staging::write_file(&file, drawing.as_bytes())?;
@@ -153,13 +150,6 @@ fn sizes(modules: &[Footing]) -> Vec<(&str, usize)> {
     modules.iter().map(|module| (module.name.as_str(), module.finished.0)).collect()
 }
 
-/// Puts what was measured between the marks.
-fn insert(page: &str, measured: &str) -> Result<String> {
-    let parts = page.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
-    let Some((before, after)) = parts else { bail!("the page lacks the marks between which figures go") };
-    Ok(format!("{before}{BEGIN}\n{measured}\n{END}{after}"))
-}
-
 /// A text without its quotes.
 fn plain(value: &serde_json::Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
@@ -170,16 +160,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_people_wrote_stays() {
-        let page = format!("before\n{BEGIN}old\n{END}after\n");
-        assert_eq!(insert(&page, "new").unwrap(), format!("before\n{BEGIN}\nnew\n{END}after\n"));
-        assert!(insert("no marks", "new").is_err());
-    }
-
-    #[test]
     fn the_page_has_its_marks_and_every_name_is_a_case() {
         let page = fs::read_to_string(paths::repo_root().join("docs/performance.md")).unwrap();
-        insert(&page, "").unwrap();
+        marked::insert(&page, "").unwrap();
         let all = cases::all();
         bench::pick(all.clone(), &targets::cases()).unwrap();
         bench::pick(all.clone(), &plot::cases()).unwrap();

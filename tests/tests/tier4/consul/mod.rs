@@ -2,6 +2,7 @@
 
 mod changes;
 mod entries;
+mod guide;
 mod identity;
 mod manifests;
 mod mesh;
@@ -12,10 +13,9 @@ use libtest_mimic::{Failed, Trial};
 use crate::needing;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [changes::trials(), identity::trials(), manifests::trials(), protocols::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let all =
+        [changes::trials(), guide::trials(), identity::trials(), manifests::trials(), protocols::trials()];
+    all.into_iter().flatten().collect()
 }
 
 /// A test that needs an agent.

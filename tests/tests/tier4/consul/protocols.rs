@@ -2,6 +2,7 @@
 
 use e2e::client::http2;
 use e2e::companions::consul::Agents;
+use e2e::tools;
 use libtest_mimic::{Failed, Trial};
 use serde_json::{Value, json};
 use tidegate_testkit::scenario::{Request, Response};
@@ -53,29 +54,24 @@ fn mismatch() -> Result<(), Failed> {
 
 /// What docs/consul.md proposes instead: the service is `http` to Consul, and both clusters on the way speak HTTP/2.
 fn grpc() -> Result<(), Failed> {
-    let http2 = |direction: &str| {
-        let patch = json!({
-            "ResourceFilter": {"ResourceType": "cluster", "TrafficDirection": direction},
-            "Op": "add",
-            "Path": "/http2_protocol_options/max_concurrent_streams",
-            "Value": 1024,
-        });
-        let arguments = json!({"ProxyType": "connect-proxy", "Patches": [patch]});
-        json!({"Name": "builtin/property-override", "Required": true, "Arguments": arguments})
+    let client = std::fs::read_to_string(tools::repo_root().join("examples/consul/grpc.hcl"))?;
+    let patch = json!({
+        "ResourceFilter": {"ResourceType": "cluster", "TrafficDirection": "inbound"},
+        "Op": "add",
+        "Path": "/http2_protocol_options/max_concurrent_streams",
+        "Value": 1024,
+    });
+    let arguments = json!({"ProxyType": "connect-proxy", "Patches": [patch]});
+    let http2 = json!({"Name": "builtin/property-override", "Required": true, "Arguments": arguments});
+    let web = |configuration: &Value| -> Result<String, Failed> {
+        Ok(entries::service("web", "http", &[entries::extension("auth", configuration)?, http2.clone()]))
     };
-    let client = entries::service("client", "http", &[http2("outbound")]);
-    let web = entries::service("web", "http", &[entries::extension("auth", &deny())?, http2("inbound")]);
-    let mesh = Mesh::start(Agents::Dev, &[&client, &web])?;
+    let mesh = Mesh::start(Agents::Dev, &[&client, &web(&deny())?])?;
     let denied = call(&mesh)?;
     if (denied.grpc_status, denied.reached) != (Some(PERMISSION_DENIED), None) {
         return Err(format!("denied: {:?} {:?}", denied.grpc_status, denied.headers).into());
     }
-    let allow = json!({"providers": {}, "rules": [{"name": "all", "allow": "anyone"}]});
-    mesh.consul.write(&entries::service(
-        "web",
-        "http",
-        &[entries::extension("auth", &allow)?, http2("inbound")],
-    ))?;
+    mesh.consul.write(&web(&json!({"providers": {}, "rules": [{"name": "all", "allow": "anyone"}]}))?)?;
     mesh.until("the call is answered", || {
         let response = call(&mesh)?;
         Ok(response.grpc_status == Some(0) && response.reached.is_some())

@@ -1,7 +1,7 @@
 //! What goes wrong, and where it is seen: what docs/envoy-gateway.md says about it.
 
 use e2e::companions::envoy_gateway::Without;
-use e2e::companions::registry::Layout;
+use e2e::image::Layout;
 use libtest_mimic::{Failed, Trial};
 
 use super::needed;

@@ -1,6 +1,7 @@
 //! The filters in Envoy Gateway: its standalone server, an Envoy that it runs, and a registry of images.
 
 mod failures;
+mod guide;
 mod manifests;
 mod site;
 
@@ -11,7 +12,7 @@ use libtest_mimic::{Failed, Trial};
 use crate::needing::unless;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [failures::trials(), manifests::trials()].into_iter().flatten().collect()
+    [failures::trials(), guide::trials(), manifests::trials()].into_iter().flatten().collect()
 }
 
 /// A test that needs a server in namespaces of its own.

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use e2e::client::Connection;
 use e2e::companions::envoy_gateway::{EnvoyGateway, Without};
-use e2e::companions::registry::{Layout, Registry};
+use e2e::companions::registry::Registry;
 use e2e::files::Files;
+use e2e::image::{Image, Layout};
 use e2e::tools;
 use e2e::upstream::Upstreams;
 use libtest_mimic::Failed;
@@ -30,14 +31,14 @@ pub(super) struct Site {
     pub(super) gateway: EnvoyGateway,
     modules: SocketAddr,
     _upstreams: Upstreams,
-    _registry: Registry,
+    registry: Registry,
 }
 
 impl Site {
     /// Starts all of it with `gateway.yaml`, and waits until both routes answer.
     pub(super) fn start(without: Without) -> Result<Self, Failed> {
         let gateway = EnvoyGateway::start(&[("class.yaml", CLASS)], &[SECRET], without)?;
-        let registry = Registry::start(gateway.namespace())?;
+        let registry = Registry::start_in(gateway.namespace())?;
         let (upstreams, modules) = gateway.namespace().inside(|| {
             let mut files = std::collections::BTreeMap::new();
             for configuration in CONFIGURATIONS {
@@ -54,7 +55,7 @@ impl Site {
             .replace("port: 18081", &format!("port: {}", upstreams.stable.port()))
             .replace("port: 18082", &format!("port: {}", upstreams.beta.port()));
         gateway.put("gateway.yaml", &text)?;
-        let site = Self { gateway, modules: modules.address(), _upstreams: upstreams, _registry: registry };
+        let site = Self { gateway, modules: modules.address(), _upstreams: upstreams, registry };
         site.until("both routes answer", || {
             for host in [SHOP, OPEN] {
                 let seen = site.get(host, "/orders", &[])?.status;
@@ -87,8 +88,10 @@ impl Site {
     pub(super) fn push(&self, configuration: &str, layout: Layout) -> Result<String, Failed> {
         let filter = probes::filter(configuration);
         let module = tools::module(filter)?;
-        let pushed = || Registry::push(&format!("tidegate/{filter}"), "0.1.0", &module, layout);
-        Ok(self.gateway.namespace().inside(pushed)?)
+        let image = Image::of(&std::fs::read(&module)?, layout, &[])?;
+        let pushed = || self.registry.push(&format!("tidegate/{filter}"), "0.1.0", &image);
+        self.gateway.namespace().inside(pushed)?;
+        Ok(image.digest().trim_start_matches("sha256:").to_owned())
     }
 
     /// Sends a GET to one of the gateway's hosts, on a connection of its own.

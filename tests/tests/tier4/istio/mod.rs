@@ -2,6 +2,7 @@
 
 mod decisions;
 mod guide;
+mod images;
 mod manifest;
 mod manifests;
 mod mesh;
@@ -16,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     trials.extend(decisions::trials());
     trials.extend(guide::trials());
+    trials.extend(images::trials());
     trials.extend(manifests::trials());
     trials.extend(order::trials());
     trials.extend(refusals::trials());
