@@ -13,7 +13,7 @@ use crate::filter::Filter;
 const WIDTH: usize = 96;
 
 /// What every filter uses.
-const ALWAYS: [&str; 25] = [
+const ALWAYS: [&str; 26] = [
     "environ_get",
     "environ_sizes_get",
     "proxy_add_header_map_value",
@@ -25,6 +25,7 @@ const ALWAYS: [&str; 25] = [
     "proxy_get_buffer_bytes",
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
+    "proxy_get_header_map_value",
     "proxy_get_log_level",
     "proxy_get_property",
     "proxy_get_shared_data",
