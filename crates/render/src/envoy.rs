@@ -14,6 +14,9 @@ const BODY: &str = include_str!("../templates/envoy/bootstrap.yaml");
 const PLUGIN: &str = include_str!("../templates/envoy/plugin.yaml");
 const HTTP_FILTER: &str = include_str!("../templates/envoy/http-filter.yaml");
 const ROUTE: &str = include_str!("../templates/envoy/route.yaml");
+/// The cluster that modules are fetched from.
+pub(crate) const MODULES: &str = "modules";
+
 const CLUSTER: &str = include_str!("../templates/envoy/cluster.yaml");
 
 /// A whole file for Envoy with these filters, in this order, in front of a backend for each route that they choose from.
@@ -72,6 +75,7 @@ pub(crate) fn body(
     for called in &called {
         clusters.push_str(&item(&cluster(called, options)?)?);
     }
+    clusters.push_str(&modules_cluster(options)?);
     let telemetry: Vec<_> =
         configurations.iter().filter_map(|configuration| configuration.telemetry.as_ref()).collect();
     let values = Values::from([
@@ -121,6 +125,14 @@ fn route_table(routes: &[(&str, String)], append_action: &str, fate: &str) -> Re
     Ok(table)
 }
 
+/// The cluster that a module is fetched from, where it is.
+fn modules_cluster(options: &Options) -> Result<String, Error> {
+    let Some(Module::Http { url, .. }) = &options.module else { return Ok(String::new()) };
+    let place = Place::of_url(url)
+        .ok_or(Error::Module { form: options.form, expected: "an address of the kind https://HOST/PATH" })?;
+    item(&cluster_at(MODULES, &place, "http")?)
+}
+
 fn item(text: &str) -> Result<String, Error> {
     Ok(fill("- {{item}}\n", &Values::from([("item", text.to_owned())]))?)
 }
@@ -148,7 +160,7 @@ fn code(configuration: &Configuration, options: &Options, folder: &str) -> Resul
         Module::File(path) => Ok(format!("code: {{local: {{filename: {path}}}}}\n")),
         Module::Http { url, sha256 } => Ok(format!(
             "code:\n  remote:\n    # Nothing else than this module is ever loaded.\n    sha256: \"{sha256}\"\n    \
-             http_uri: {{uri: \"{url}\", cluster: modules, timeout: 30s}}\n"
+             http_uri: {{uri: \"{url}\", cluster: {MODULES}, timeout: 30s}}\n"
         )),
         Module::Image { .. } => Err(Error::Module {
             form: options.form,

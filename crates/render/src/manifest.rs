@@ -3,7 +3,7 @@
 use crate::Error;
 use crate::configuration::Configuration;
 use crate::form::{Form, Host};
-use crate::options::Options;
+use crate::options::{Module, Options};
 use crate::template::Values;
 use crate::{consul, envoy, envoy_gateway, istio, linkerd};
 
@@ -83,6 +83,17 @@ fn warnings(configuration: &Configuration, options: &Options) -> Vec<String> {
             "a signature covers `body_sha256`, which needs allow_on_headers_stop_iteration; the form {} cannot say so, and \
              requests with such a body wait until a timeout ends them",
             options.form.name()
+        ));
+    }
+    let fetches_itself = matches!(
+        options.form,
+        Form::EnvoyFilterInlineInbound | Form::EnvoyFilterInlineGateway | Form::PatchPolicy
+    );
+    if fetches_itself && matches!(options.module, Some(Module::Http { .. })) {
+        warnings.push(format!(
+            "Envoy fetches the module itself, from a cluster `{}` that this manifest does not make; Istio's agent fetches it \
+             with envoyfilter-ecds-* and wasmplugin",
+            envoy::MODULES
         ));
     }
     if options.form == Form::LinkerdMesh && configuration.trusted_hops() < 2 {

@@ -174,6 +174,17 @@ impl Place {
         (!host.is_empty() && host.chars().all(usable)).then(|| Self { host: host.to_owned(), port, tls })
     }
 
+    /// Where an `http://` or `https://` address leads.
+    pub(crate) fn of_url(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.split(['/', '?']).next()?;
+        match (Self::parse(authority), scheme) {
+            (Some(place), _) => Some(Self { tls: scheme == "https", ..place }),
+            (None, "https") => Self::parse(&format!("https://{authority}")),
+            (None, _) => Self::parse(&format!("{authority}:80")),
+        }
+    }
+
     /// Whether it is an address rather than a name that is looked up.
     pub(crate) fn is_address(&self) -> bool {
         self.host.parse::<std::net::IpAddr>().is_ok()

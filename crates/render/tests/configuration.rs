@@ -137,6 +137,25 @@ fn places_and_modules_are_understood_or_refused() {
 }
 
 #[test]
+fn a_module_that_envoy_fetches_has_a_cluster_to_come_from() {
+    let configuration = read(LIMITS, None).unwrap();
+    for (url, place, tls) in [
+        ("https://m.example.com/x.wasm", "address: m.example.com, port_value: 443", true),
+        ("http://127.0.0.1:8000/x.wasm", "address: 127.0.0.1, port_value: 8000", false),
+        ("http://m.example.com", "address: m.example.com, port_value: 80", false),
+        ("https://m.example.com:8443/x", "address: m.example.com, port_value: 8443", true),
+    ] {
+        let with = |form| Options { module: Some(Module::at(url, None)), ..Options::new(form) };
+        let made = render(&configuration, &with(Form::Bootstrap)).unwrap();
+        let text = made.text;
+        assert!(text.contains("- name: modules\n") && text.contains(place), "{url}: {text}");
+        assert_eq!((text.contains("sni: "), made.warnings.is_empty()), (tls, true), "{url}");
+        let made = render(&configuration, &with(Form::EnvoyFilterInlineInbound)).unwrap();
+        assert!(made.warnings.concat().contains("from a cluster `modules`"), "{url}");
+    }
+}
+
+#[test]
 fn what_would_say_something_else_in_a_manifest_is_refused() {
     let configuration = read(LIMITS, None).unwrap();
     let refused = |change: &dyn Fn(&mut Options)| {
