@@ -1,8 +1,8 @@
 //! Runs what a guide of `docs/` tells its readers to run.
 //!
 //! Blocks of code marked `console` hold commands, each behind `$ ` (one that ends in a backslash goes on in the next line), and
-//! below each what it prints: every line shown must be among those printed, in this order. A block marked `console cluster` needs
-//! a cluster, and is not run; the guide says so beside it. Commands run in the repository's root.
+//! below each what it prints: every line shown must be among those printed, in this order. A block below the line
+//! `<!-- needs a cluster -->` is not run; the guide says so beside it. Commands run in the repository's root.
 
 use std::process::Command;
 
@@ -21,15 +21,17 @@ pub struct Step {
     pub cluster: bool,
 }
 
+/// What stands above a block that nobody can run here.
+const NEEDS_A_CLUSTER: &str = "<!-- needs a cluster -->";
+
 /// The commands of a guide, in order.
 #[must_use]
 pub fn steps(text: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    let (mut cluster, mut goes_on) = (None, false);
+    let (mut cluster, mut goes_on, mut marked) = (None, false, false);
     for line in text.lines() {
         match (line.strip_prefix("```"), cluster) {
-            (Some("console"), None) => cluster = Some(false),
-            (Some("console cluster"), None) => cluster = Some(true),
+            (Some("console"), None) => cluster = Some(std::mem::take(&mut marked)),
             // Blocks of anything else are passed over whole.
             (Some(other), None) if !other.is_empty() => {}
             (Some(_), _) => cluster = None,
@@ -46,7 +48,7 @@ pub fn steps(text: &str) -> Vec<Step> {
                 (None, Some(step)) if !line.trim().is_empty() => step.shows.push(line.to_owned()),
                 _ => {}
             },
-            (None, None) => {}
+            (None, None) => marked |= line == NEEDS_A_CLUSTER,
         }
     }
     steps
@@ -78,7 +80,7 @@ mod tests {
     use super::*;
 
     const GUIDE: &str = "# A\n\n```yaml\n$ not: a command\n```\n\n```console\n$ printf 'a\\nb\\n%s\\n' \\\n    c\na\n…\nc\n$ true\n```\n\n\
-        ```console cluster\n$ kubectl apply -f x\n```\n";
+        <!-- needs a cluster -->\n```console\n$ kubectl apply -f x\n```\n";
 
     #[test]
     fn commands_are_found_with_what_they_print() {

@@ -1,5 +1,6 @@
 //! `cargo xtask build`: compiles every filter to wasm32 and finishes each module to `target/wasm/tidegate_<filter>.wasm`.
 
+mod allowed;
 mod finish;
 mod verify;
 
@@ -236,6 +237,7 @@ fn finish(
         fs::remove_file(&to)?;
     }
     verify::verify(&bytes, &pruned.callbacks)?;
+    allowed::verify(name, &bytes)?;
     staging::write_file(&target, &bytes)?;
     let sha256 = hex(&Sha256::digest(&bytes));
     Ok(Module { name: name.to_owned(), size: bytes.len(), sha256, callbacks: pruned.callbacks, made_from })
@@ -248,6 +250,8 @@ fn recipe(raw: &[u8], wasm_opt: Option<&WasmOpt>) -> Result<String> {
     hash.update(raw);
     hash.update(include_str!("build/finish.rs"));
     hash.update(include_str!("build/verify.rs"));
+    hash.update(include_str!("build/allowed.rs"));
+    hash.update(include_str!("../../crates/render/src/capabilities.rs"));
     hash.update(workspace::locked_version("walrus")?.unwrap_or_default());
     if let Some(wasm_opt) = wasm_opt {
         hash.update(wasm_opt.identity()?);

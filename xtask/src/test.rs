@@ -71,7 +71,8 @@ impl Test {
             prepared.start_runner();
         }
         // One thread prepares all of them, one after the other.
-        let beside: Vec<usize> = [3, 4].into_iter().filter(|tier| wanted(*tier)).collect();
+        // Tests of meshes run what those of tier 3 run too.
+        let beside: Vec<usize> = [3, 4].into_iter().filter(|tier| wanted(*tier) || wanted(4)).collect();
         prepared.companions = Some(thread::spawn(move || beside.into_iter().for_each(setup::companions)));
         let mut reports = Vec::new();
         if wanted(0) {

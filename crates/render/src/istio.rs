@@ -154,6 +154,7 @@ fn plugin(template: &str, configuration: &Configuration, options: &Options) -> R
     };
     let mut values = common(configuration, options);
     values.extend([
+        ("signs_bodies", if configuration.holds_bodies() { "true" } else { "" }.to_owned()),
         ("mode", mode.to_owned()),
         ("mode_why", mode_why.to_owned()),
         ("labels", labels(options)),
@@ -212,7 +213,8 @@ fn environment(configuration: &Configuration, options: &Options) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The patch that adds the server of a module that Envoy itself fetches.
+/// The patch that adds the server of a module that Envoy itself fetches: what is in the listener. One that is delivered on its
+/// own, Istio's agent fetches.
 fn modules(options: &Options) -> Result<String, Error> {
     let Some(cluster) = envoy::modules_cluster(options)? else { return Ok(String::new()) };
     let why = "The server that the module comes from: Envoy finds it by a cluster only.".to_owned();

@@ -25,7 +25,7 @@ mod template;
 mod tree;
 mod yaml;
 
-pub use capabilities::capabilities;
+pub use capabilities::{NOT_EVERY_FILTERS, capabilities};
 pub use configuration::{Called, Configuration};
 pub use envoy::bootstrap;
 pub use error::Error;

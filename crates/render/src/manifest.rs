@@ -85,7 +85,7 @@ fn warnings(configuration: &Configuration, options: &Options) -> Vec<String> {
     if configuration.holds_bodies() && host_decides_on_bodies {
         warnings.push(format!(
             "a signature covers `body_sha256`, which needs allow_on_headers_stop_iteration; the form {} cannot say so, and \
-             requests with such a signature are refused",
+             requests with such a body wait until a timeout ends them",
             options.form.name()
         ));
     }

@@ -87,17 +87,7 @@ impl Module {
     /// The server that it is fetched from; nothing where it is not, or where the address names none.
     pub(crate) fn server(&self) -> Option<Place> {
         let Self::Http { url, .. } = self else { return None };
-        let (scheme, rest) = url.split_once("://")?;
-        let authority = rest.split(['/', '?']).next()?;
-        let port = authority.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-        let port = if port {
-            ""
-        } else if scheme == "https" {
-            ":443"
-        } else {
-            ":80"
-        };
-        Place::parse(&format!("{scheme}://{authority}{port}"))
+        Place::of_url(url)
     }
 }
 
@@ -131,6 +121,17 @@ impl Place {
         let usable = |c: char| c.is_ascii_alphanumeric() || ".-_[]:".contains(c);
         let host = host.trim_start_matches('[').trim_end_matches(']');
         (!host.is_empty() && host.chars().all(usable)).then(|| Self { host: host.to_owned(), port, tls })
+    }
+
+    /// Where an `http://` or `https://` address leads.
+    pub(crate) fn of_url(url: &str) -> Option<Self> {
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.split(['/', '?']).next()?;
+        match (Self::parse(authority), scheme) {
+            (Some(place), _) => Some(Self { tls: scheme == "https", ..place }),
+            (None, "https") => Self::parse(&format!("https://{authority}")),
+            (None, _) => Self::parse(&format!("{authority}:80")),
+        }
     }
 
     /// Whether it is an address rather than a name that is looked up.

@@ -240,13 +240,14 @@ fn a_module_that_envoy_fetches_comes_with_the_cluster_of_its_server() {
     for (form, cluster) in [
         (Form::Bootstrap, "- name: modules\n"),
         (Form::EnvoyFilterInlineInbound, "applyTo: CLUSTER\n"),
-        (Form::EnvoyFilterEcdsGateway, "applyTo: CLUSTER\n"),
         (Form::PatchPolicy, "      name: modules\n"),
     ] {
         for (url, host, port, tls) in [
             ("https://m.example/x.wasm", "m.example", 443, true),
             ("http://m.example/x.wasm", "m.example", 80, false),
             ("http://10.0.0.1:8000/x.wasm", "10.0.0.1", 8000, false),
+            ("http://m.example", "m.example", 80, false),
+            ("https://m.example:8443/x", "m.example", 8443, true),
         ] {
             let options = Options { module: Some(Module::at(url, None)), ..Options::new(form) };
             let text = render(&configuration, &options).unwrap().text;
@@ -259,6 +260,10 @@ fn a_module_that_envoy_fetches_comes_with_the_cluster_of_its_server() {
         let text = render(&configuration, &options).unwrap().text;
         assert!(!text.contains("modules"), "{form:?}: {text}");
     }
+    // Delivered on its own, the filter's module is fetched by Istio's agent.
+    let module = Some(Module::at("https://m.example/x.wasm", None));
+    let ecds = Options { module, ..Options::new(Form::EnvoyFilterEcdsGateway) };
+    assert!(!render(&configuration, &ecds).unwrap().text.contains("applyTo: CLUSTER"));
     let options =
         Options { module: Some(Module::at("https:///x.wasm", None)), ..Options::new(Form::Bootstrap) };
     let told = render(&configuration, &options).unwrap_err().to_string();

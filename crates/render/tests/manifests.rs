@@ -172,8 +172,8 @@ fn two_plugins_of_one_filter_share_nothing_where_they_have_two_names() {
             options.clusters.insert("stable".to_owned(), Place::parse("web:80").unwrap());
             render(&configuration, &options).unwrap().text
         };
-        let (one, two) = (named("red-1"), named("red-2"));
-        assert_eq!(one.replace("red-1", "red-2"), two, "{form:?}");
+        let (one, two) = (named("plugin-one"), named("plugin-two"));
+        assert_eq!(one.replace("plugin-one", "plugin-two"), two, "{form:?}");
         assert_ne!(one, two, "{form:?}");
     }
 }

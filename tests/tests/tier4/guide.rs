@@ -56,16 +56,19 @@ fn search_path(first: &Path) -> String {
 /// The shell script of the steps. That modules are built is what every test of this tier begins with.
 fn script(steps: &[Step], folder: &Path) -> Result<String, Failed> {
     let mut script = format!("set -e\ncd '{}'\n{SHOWS}", tools::repo_root().display());
+    // Where this build's modules are, if not there.
+    let modules = tools::modules_dir().display().to_string();
     for (number, step) in steps.iter().enumerate() {
         if step.command.starts_with("cargo xtask build") {
             continue;
         }
+        let command = step.command.replace("target/wasm", &modules);
         if step.shown.is_empty() {
-            writeln!(script, "printf '$ %s\\n' {}\n{}", quoted(&step.command), step.command)?;
+            writeln!(script, "printf '$ %s\\n' {}\n{}", quoted(&command), command)?;
         } else {
             let expected: PathBuf = folder.join(format!("expected-{number}"));
             std::fs::write(&expected, step.shown.join("\n") + "\n")?;
-            writeln!(script, "shows '{}' {}", expected.display(), quoted(&step.command))?;
+            writeln!(script, "shows '{}' {}", expected.display(), quoted(&command))?;
         }
     }
     Ok(script)

@@ -93,10 +93,13 @@ impl Host for Envoy {
     }
 
     fn response_status(&self) -> Option<u16> {
-        // The attribute says the same, and costs Envoy a microsecond more. Without a response there is no such header, or
-        // no map at all.
-        let status = abi::header(abi::RESPONSE_HEADERS, ":status").ok()?;
-        std::str::from_utf8(&status).ok()?.parse().ok()
+        // The attribute says the same, and costs Envoy half a microsecond more. Envoy 1.37 gives no headers any more by then.
+        let header = abi::header(abi::RESPONSE_HEADERS, ":status").ok();
+        let status = header.and_then(|status| std::str::from_utf8(&status).ok()?.parse().ok());
+        status.or_else(|| {
+            let code = i64::from_le_bytes(abi::property(b"response\0code").ok()?.as_ref().try_into().ok()?);
+            u16::try_from(code).ok().filter(|code| *code > 0)
+        })
     }
 
     fn response_headers(&self) -> Result<HeaderBlock, HostError> {

@@ -9,6 +9,7 @@ mod mesh;
 mod order;
 mod refusals;
 mod selection;
+mod services;
 mod updates;
 
 use libtest_mimic::Trial;
@@ -22,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(order::trials());
     trials.extend(refusals::trials());
     trials.extend(selection::trials());
+    trials.extend(services::trials());
     trials.extend(updates::trials());
     trials
 }

@@ -20,14 +20,22 @@ pub(crate) const LISTENER_REFUSED: &str = "ADS:LDS: ACK ERROR";
 const NOT_FETCHED: &str = "error in converting the wasm config to local";
 /// In Envoy's.
 const NOT_LOADED: &str = "Plugin configured to fail closed failed to load";
+const NO_CLUSTER: &str = "auth: fetching keys from cluster idp: bad argument";
 /// A counter of Envoy's, of refused listeners.
 pub(crate) const LISTENERS_REFUSED: &str = "listener_manager.lds.update_rejected";
 /// And of refused filters: the end of its name.
 pub(crate) const FILTERS_REFUSED: &str = ".config_fail";
 
 /// What the guide must name.
-pub(crate) const TOLD: [&str; 6] =
-    [FILTER_REFUSED, LISTENER_REFUSED, NOT_FETCHED, NOT_LOADED, LISTENERS_REFUSED, FILTERS_REFUSED];
+pub(crate) const TOLD: [&str; 7] = [
+    FILTER_REFUSED,
+    LISTENER_REFUSED,
+    NOT_FETCHED,
+    NOT_LOADED,
+    NO_CLUSTER,
+    LISTENERS_REFUSED,
+    FILTERS_REFUSED,
+];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |name: &str, run: fn() -> Result<(), Failed>| {
@@ -150,12 +158,12 @@ rules: [{name: all, require: corp}]
             "limits: [{{name: a, key: [{{header: a}}], global: true}}]\nglobal: {{cluster: nowhere, domain: shop, on_error: {on_error}}}\n"
         )
     };
-    for (filter, configuration, headers, expected) in [
-        (Filter::Auth, keys.to_owned(), vec![("authorization", token)], 503),
-        (Filter::Auth, service("deny"), vec![], 503),
-        (Filter::Auth, service("allow"), vec![], 200),
-        (Filter::RateLimit, global("deny"), vec![("a", "1")], 503),
-        (Filter::RateLimit, global("allow"), vec![("a", "1")], 200),
+    for (filter, configuration, headers, expected, counter) in [
+        (Filter::Auth, keys.to_owned(), vec![("authorization", token)], 503, "auth.provider.corp.failed"),
+        (Filter::Auth, service("deny"), vec![], 503, "auth.provider.policy.failed"),
+        (Filter::Auth, service("allow"), vec![], 200, "auth.provider.policy.accepted"),
+        (Filter::RateLimit, global("deny"), vec![("a", "1")], 503, "rate_limit.a.errors"),
+        (Filter::RateLimit, global("allow"), vec![("a", "1")], 200, "rate_limit.a.errors"),
     ] {
         let mesh = Mesh::start()?;
         mesh.istio.apply(&manifest::rendered(
@@ -168,6 +176,10 @@ rules: [{name: all, require: corp}]
         let proxied = mesh.sidecar()?;
         proxied.serves()?;
         proxied.expect("/", &headers, expected)?;
+        proxied.counts(&format!("wasmcustom.tidegate.{counter}"), 1)?;
+        if !headers.is_empty() && filter == Filter::Auth {
+            proxied.until(NO_CLUSTER, || Ok(proxied.envoy.log().contains(NO_CLUSTER)))?;
+        }
     }
     Ok(())
 }
@@ -204,7 +216,7 @@ fn wrong_digest() -> Result<(), Failed> {
 }
 
 /// Answers every request with these bytes, until this process ends.
-fn serve(bytes: Vec<u8>) -> Result<SocketAddr, Failed> {
+pub(crate) fn serve(bytes: Vec<u8>) -> Result<SocketAddr, Failed> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     std::thread::spawn(move || {

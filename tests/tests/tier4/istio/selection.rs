@@ -19,7 +19,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials.push(trial("a_workload_beside", a_workload_beside));
     }
     for (name, run) in [
-        ("telemetry::labels_are_labels", labels_are_labels as fn() -> Result<(), Failed>),
+        ("selection::without_a_selector_from_the_root_namespace", everywhere as fn() -> Result<(), Failed>),
+        ("selection::the_clients_address", addresses),
+        ("telemetry::labels_are_labels", labels_are_labels),
         ("telemetry::without_tags_they_stay_in_names", without_tags),
     ] {
         trials.push(needing(&["istio-discovery"], &format!("istio::{name}"), run));
@@ -70,6 +72,39 @@ fn a_workload_beside(form: &str) -> Result<(), Failed> {
     beside.expect("/", &[], 200)?;
     if beside.chain()?.iter().any(|name| name.contains("tidegate")) {
         return Err(beside.failed("the filter is in its chain"));
+    }
+    Ok(())
+}
+
+/// From the mesh's root namespace and without a selector: all of them.
+fn everywhere() -> Result<(), Failed> {
+    let mesh = Mesh::start()?;
+    let plugin =
+        manifest::committed("auth/wasmplugin.yaml")?.replace("namespace: shop", "namespace: istio-system");
+    let selector = "  selector: {matchLabels: {app: web}}\n";
+    if !plugin.contains(selector) {
+        return Err("the manifest selects in another way".into());
+    }
+    mesh.istio.apply(&plugin.replace(selector, "").replace("mode: SERVER", "mode: CLIENT_AND_SERVER"))?;
+    for at in [At::Inbound, At::Gateway] {
+        let proxied = mesh.at(at)?;
+        proxied.serves()?;
+        proxied.expect("/", &[], 401)?;
+    }
+    Ok(())
+}
+
+/// Istio has gateways take the peer's address, and sidecars the one that X-Forwarded-For says, which the gateway has written.
+fn addresses() -> Result<(), Failed> {
+    let by_address = "limits: [{name: a, key: [source], quotas: [{requests: 1, per: 1h}]}]\n";
+    let mesh = Mesh::start()?;
+    for (at, second) in [(At::Inbound, 200), (At::Gateway, 429)] {
+        mesh.istio.apply(&manifest::rendered(Filter::RateLimit, by_address, Form::WasmPlugin, at, None)?)?;
+        let proxied = mesh.at(at)?;
+        proxied.serves()?;
+        proxied.expect("/", &[("x-forwarded-for", "198.51.100.1")], 200)?;
+        proxied.expect("/", &[("x-forwarded-for", "198.51.100.2")], second)?;
+        proxied.expect("/", &[("x-forwarded-for", "198.51.100.1")], 429)?;
     }
     Ok(())
 }
