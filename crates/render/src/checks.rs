@@ -96,7 +96,7 @@ fn variables(configuration: &Configuration, options: &Options, errors: &mut Vec<
         }
         // Of a secret the value is no part of an error. Consul's language would take `${` for the start of an expression.
         if value.chars().any(char::is_control) || value.contains("${") {
-            errors.push(bad("a variable's value", "a text without controls and `${`", "one with"));
+            errors.push(bad("a variable's value", "a text without controls and `${`", "one with them"));
         }
     }
 }
