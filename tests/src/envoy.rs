@@ -84,9 +84,9 @@ impl Envoy {
 
     fn read_listeners(&self) -> Result<Vec<(String, SocketAddr)>> {
         let listing: Value = serde_json::from_str(&self.admin_get("/listeners?format=json")?)?;
-        let statuses = listing["listener_statuses"].as_array().with_context(|| {
-            format!("it has no listener, so nobody could send it a request:\n{}", self.log())
-        })?;
+        let statuses = listing["listener_statuses"]
+            .as_array()
+            .context("it has no listener, so nobody could send it a request")?;
         let address = |status: &Value| {
             let socket = &status["local_address"]["socket_address"];
             let port = u16::try_from(socket["port_value"].as_u64()?).ok()?;
