@@ -91,9 +91,9 @@ fn summed(seen: &Seen) -> BTreeMap<String, Sum> {
 /// the last of many parts.
 fn feature(test: &str) -> String {
     let plain = |text: &str| text.replace(['_', '-'], " ");
-    if let Some(scenario) = test.strip_prefix("scenarios::") {
-        let file = scenario.split("::").next().unwrap_or(scenario);
-        let (filter, name) = file.split_once('/').unwrap_or(("", file));
+    let file =
+        test.strip_prefix("scenarios::").map(|scenario| scenario.split("::").next().unwrap_or(scenario));
+    if let Some((filter, name)) = file.and_then(|file| file.split_once('/')) {
         return format!("{filter}: {}", plain(name.trim_end_matches(".yaml")));
     }
     let parts: Vec<&str> = test.split("::").collect();
@@ -128,6 +128,7 @@ mod tests {
             ("scenarios::auth/api-keys.yaml::suite", true),
             ("scenarios::auth/api-keys.yaml::workers_1", true),
             ("reload::keeps_counts", true),
+            ("scenarios::some_are_there", true),
         ]);
         let meshes = seen(&[
             ("istio::decisions::auth::wasmplugin::inbound", true),
@@ -139,6 +140,7 @@ mod tests {
             "| | 1.37.0 | 1.40.0 |\n|---|---|---|\n",
             "| auth: api keys | **1 of 2** | ✓ |\n",
             "| reload: keeps counts | not run | ✓ |\n",
+            "| scenarios: some are there | not run | ✓ |\n",
             "### Istio\n\n| | |\n|---|---|\n| decisions: auth, wasmplugin | ✓ |\n",
             "| identity: intentions come first | ✓ |\n",
         ] {
