@@ -31,7 +31,7 @@ impl Forwarding {
             }
         }
         // Linkerd's proxy names callers in it. Where no provider says whose word counts, it is anybody's.
-        let names_callers = HeaderName::new("l5d-client-id").ok();
+        let names_callers = HeaderName::new(crate::peer::L5D_CLIENT_ID).ok();
         let believed = |header: &HeaderName| providers.iter().any(|provider| provider.may_believe(header));
         reserved.extend(names_callers.filter(|header| !believed(header) && !reserved.contains(header)));
         Self { forward, reserved }

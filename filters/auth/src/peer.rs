@@ -23,7 +23,7 @@ pub(crate) struct Peer {
 }
 
 /// Linkerd's proxy sets it to the caller's name, from the certificate.
-const L5D_CLIENT_ID: &str = "l5d-client-id";
+pub(crate) const L5D_CLIENT_ID: &str = "l5d-client-id";
 
 /// Peers that are believed what they write into a header.
 #[derive(Debug)]
